@@ -1,0 +1,3 @@
+"""The server: configuration, authentication, transports, storage, start and stop."""
+
+from __future__ import annotations
