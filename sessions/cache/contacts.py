@@ -1,0 +1,93 @@
+"""Who the sessions know, least recently used first to go."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from sortedcontainers import SortedList
+
+from sessions.cache.byte_lru import ByteLRU, Usage
+from sessions.cache.sizing import CONTACT_OVERHEAD, text_cost
+from sessions.ids import SessionKey
+from sessions.models import Contact
+
+
+class _Kept:
+    """A contact with its weight."""
+
+    __slots__ = ("contact", "nbytes")
+
+    def __init__(self, contact: Contact) -> None:
+        texts = (contact.jid, contact.lid, contact.name, contact.push_name, contact.picture_id)
+        self.contact = contact
+        self.nbytes = CONTACT_OVERHEAD + sum(text_cost(text) for text in texts)
+
+
+class ContactCache:
+    """All contacts of all workspaces."""
+
+    def __init__(self, max_bytes: int) -> None:
+        """Hold contacts of at most ``max_bytes`` together."""
+        self._kept: ByteLRU[tuple[SessionKey, str], _Kept] = ByteLRU(max_bytes, self._evicted)
+        self._by_workspace: dict[str, SortedList[tuple[str, str]]] = {}
+
+    def get(self, key: SessionKey, jid: str) -> Contact | None:
+        """Return the contact."""
+        kept = self._kept.find((key, jid))
+        return kept.contact if kept else None
+
+    def learn(self, key: SessionKey, contact: Contact) -> Contact | None:
+        """Join what is new to what is known; return the contact if that changed it."""
+        before = self._kept.get((key, contact.jid))
+        known = before.contact if before else None
+        after = contact if known is None else _join(known, contact)
+        if after == known or not self._kept.put((key, contact.jid), _Kept(after)):
+            return None
+        if known is None:
+            self._by_workspace.setdefault(key.workspace, SortedList()).add(
+                (key.session, contact.jid)
+            )
+        return after
+
+    def page(
+        self, workspace: str, session: str | None, after: tuple[str, str] | None, limit: int
+    ) -> tuple[list[Contact], tuple[str, str] | None]:
+        """Return contacts by session and JID, and where to go on."""
+        names = self._by_workspace.get(workspace, SortedList())
+        start = after or ((session, "") if session else None)
+        stop = (session, "\x7f") if session else None
+        found = list(islice(names.irange(start, stop, inclusive=(False, True)), limit + 1))
+        contacts = [self._kept[(SessionKey(workspace, s), jid)].contact for s, jid in found[:limit]]
+        return contacts, found[limit - 1] if len(found) > limit else None
+
+    def drop_session(self, key: SessionKey) -> None:
+        """Forget the contacts of a session."""
+        names = self._by_workspace.get(key.workspace, SortedList())
+        of_session = names.irange((key.session, ""), (key.session, "\x7f"))
+        for _, jid in list(of_session):
+            del self._kept[(key, jid)]
+            self._forget(key, jid)
+
+    def usage(self) -> Usage:
+        """Return the figures."""
+        return self._kept.usage()
+
+    def _evicted(self, name: tuple[SessionKey, str], kept: _Kept) -> None:
+        self._forget(*name)
+
+    def _forget(self, key: SessionKey, jid: str) -> None:
+        self._by_workspace[key.workspace].remove((key.session, jid))
+
+
+def _join(known: Contact, news: Contact) -> Contact:
+    """Return the contact with what ``news`` knows over what was known."""
+    return Contact(
+        session=known.session,
+        jid=known.jid,
+        pn=news.pn or known.pn,
+        lid=news.lid or known.lid,
+        name=news.name or known.name,
+        push_name=news.push_name or known.push_name,
+        picture_id=news.picture_id or known.picture_id,
+        picture_url=news.picture_url or known.picture_url,
+    )

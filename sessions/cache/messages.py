@@ -1,0 +1,230 @@
+"""Windows of messages: the newest of each chat, in time order, as encoded JSON.
+
+A message is found by its id in its workspace, or by WhatsApp's id where we sent it. What
+leaves goes oldest first within a chat, and by whole chats, least recently used first,
+where a session or all together are over their bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from typing import NamedTuple
+
+from sortedcontainers import SortedKeyList
+
+from sessions.cache.byte_lru import ByteLRU, Usage
+from sessions.cache.sizing import MESSAGE_OVERHEAD, WINDOW_OVERHEAD, bytes_cost, text_cost
+from sessions.ids import ChatRef, SessionKey
+from sessions.models import MessageTail, encode_tail, splice
+
+#: Called with the chat and the time (ms) before which messages have left.
+OnForgotten = Callable[[ChatRef, int], None]
+
+
+class Entry:
+    """One message: bytes that never change, and the overlay of what may."""
+
+    __slots__ = ("at", "chat", "from_me", "head", "id", "order", "tail")
+
+    def __init__(
+        self, chat: ChatRef, id: str, at: int, *, from_me: bool, head: bytes, tail: MessageTail
+    ) -> None:
+        """``head`` must be of exact size: a slice or copy, never an encoder's own buffer."""
+        self.chat = chat
+        self.id = id
+        self.at = at
+        self.from_me = from_me
+        self.head = head
+        self.tail = tail
+        self.order = (at, 0)
+
+    @property
+    def nbytes(self) -> int:
+        """What the message weighs in RAM."""
+        return (
+            MESSAGE_OVERHEAD
+            + bytes_cost(self.head)
+            + text_cost(self.tail.wa_id)
+            + 200 * len(self.tail.reactions)
+        )
+
+    def render(self) -> bytes:
+        """Return the message's JSON as clients read it."""
+        return splice(self.head, encode_tail(self.tail))
+
+
+def _order(entry: Entry) -> tuple[int, int]:
+    return entry.order
+
+
+class Window:
+    """The messages of one chat that are in RAM, oldest first."""
+
+    __slots__ = ("chat", "entries", "nbytes", "used_at")
+
+    def __init__(self, chat: ChatRef, now: int) -> None:
+        """Start empty."""
+        self.chat = chat
+        self.entries: SortedKeyList[Entry, tuple[int, int]] = SortedKeyList(key=_order)
+        self.nbytes = WINDOW_OVERHEAD
+        self.used_at = now
+
+    def add(self, entry: Entry) -> None:
+        """Put the message in its place."""
+        self.entries.add(entry)
+        self.nbytes += entry.nbytes
+
+    def pop_oldest(self) -> Entry:
+        """Take the oldest message out."""
+        entry: Entry = self.entries.pop(0)
+        self.nbytes -= entry.nbytes
+        return entry
+
+    def before(self, order: tuple[int, int] | None, limit: int) -> list[Entry]:
+        """Return up to ``limit`` messages that are older than ``order``, newest first."""
+        newest_first = self.entries.irange_key(
+            None, order, inclusive=(True, False), reverse=True
+        )
+        return list(islice(newest_first, limit))
+
+    def after(self, order: tuple[int, int], limit: int) -> list[Entry]:
+        """Return up to ``limit`` messages right after ``order``, oldest first."""
+        return list(islice(self.entries.irange_key(order, None, inclusive=(False, True)), limit))
+
+
+
+
+class MessageLimits(NamedTuple):
+    """Bounds in bytes; 0 switches the optional ones (count, idle milliseconds) off."""
+
+    total_bytes: int
+    session_bytes: int
+    chat_bytes: int
+    chat_messages: int = 0
+    idle_ms: int = 0
+
+
+class MessageCache:
+    """All windows of all workspaces."""
+
+    def __init__(self, limits: MessageLimits, on_forgotten: OnForgotten) -> None:
+        """Keep within ``limits``; tell ``on_forgotten`` when older messages of a chat left."""
+        self._limits = limits
+        self._on_forgotten = on_forgotten
+        self._windows: ByteLRU[ChatRef, Window] = ByteLRU(limits.total_bytes, self._evicted)
+        self._sessions: dict[SessionKey, ByteLRU[ChatRef, Window]] = {}
+        self._by_id: dict[tuple[str, str], Entry] = {}
+        self._by_wa_id: dict[tuple[str, str, str], Entry] = {}  # those that we sent
+        self._serial = 0
+        self.forgotten = 0
+
+    def add(self, entry: Entry, now: int) -> bool:
+        """Keep the message; return False if it is known, or alone over a bound."""
+        name = (entry.chat.workspace, entry.id)
+        if name in self._by_id:
+            return False
+        self._serial += 1
+        entry.order = (entry.at, self._serial)
+        window = self._windows.find(entry.chat) or Window(entry.chat, now)
+        window.used_at = now
+        window.add(entry)
+        self._by_id[name] = entry
+        self._index_wa_id(entry)
+        self._trim(window)
+        return self._weigh(window) and name in self._by_id
+
+    def get(self, workspace: str, id: str) -> Entry | None:
+        """Return the message of that id."""
+        return self._by_id.get((workspace, id))
+
+    def find_sent(self, key: SessionKey, wa_id: str) -> Entry | None:
+        """Return the message that we sent and WhatsApp calls ``wa_id``."""
+        return self._by_wa_id.get((*key, wa_id))
+
+    def window(self, chat: ChatRef, now: int) -> Window | None:
+        """Return the chat's window and count it as used."""
+        window = self._windows.find(chat)
+        if window is not None:
+            window.used_at = now
+            self._sessions[chat.key].get(chat)
+        return window
+
+    def change(self, entry: Entry, tail: MessageTail, head: bytes | None = None) -> None:
+        """Replace the overlay, and for an edit the head; weigh the chat anew."""
+        before = entry.nbytes
+        entry.tail = tail
+        entry.head = entry.head if head is None else head
+        self._index_wa_id(entry)
+        window = self._windows.get(entry.chat)
+        if window is not None and (entry.chat.workspace, entry.id) in self._by_id:
+            window.nbytes += entry.nbytes - before
+            self._weigh(window)
+
+    def drop_idle(self, now: int) -> None:
+        """Forget windows that nobody touched for as long as the limit says (called each second)."""
+        if not self._limits.idle_ms:
+            return
+        for chat in [c for c, w in self._windows.items() if now - w.used_at > self._limits.idle_ms]:
+            self._forget_window(self._windows.pop(chat))
+
+    def drop_session(self, key: SessionKey) -> None:
+        """Forget all windows of a session."""
+        for chat in list(self._sessions.get(key, ())):
+            self._forget_window(self._windows.pop(chat))
+        self._sessions.pop(key, None)
+
+    def usage(self) -> Usage:
+        """Return the figures of all windows."""
+        return self._windows.usage()
+
+    def _index_wa_id(self, entry: Entry) -> None:
+        if entry.from_me and entry.tail.wa_id:
+            self._by_wa_id[(*entry.chat.key, entry.tail.wa_id)] = entry
+
+    def _trim(self, window: Window) -> None:
+        """Hold the chat to its own bounds, oldest messages first."""
+        most = self._limits.chat_messages
+        last: Entry | None = None
+        while window.nbytes > self._limits.chat_bytes or 0 < most < len(window.entries):
+            if len(window.entries) == 0:
+                break
+            last = window.pop_oldest()
+            self._forget(last)
+        if last is not None:
+            self._on_forgotten(window.chat, last.at + 1)
+
+    def _weigh(self, window: Window) -> bool:
+        """Account for the window's weight in its session and in the whole."""
+        session = self._sessions.get(window.chat.key)
+        if session is None:
+            session = ByteLRU(self._limits.session_bytes, self._evicted_from_session)
+            self._sessions[window.chat.key] = session
+        kept = session.put(window.chat, window) and self._windows.put(window.chat, window)
+        if not kept:
+            self._windows.pop(window.chat, None)
+            self._forget_window(window)
+        return kept
+
+    def _evicted(self, chat: ChatRef, window: Window) -> None:
+        self._forget_window(window)
+
+    def _evicted_from_session(self, chat: ChatRef, window: Window) -> None:
+        self._windows.pop(chat, None)
+        self._forget_window(window)
+
+    def _forget_window(self, window: Window) -> None:
+        session = self._sessions.get(window.chat.key)
+        if session is not None:
+            session.pop(window.chat, None)
+        for entry in window.entries:
+            self._forget(entry)
+        if window.entries:
+            newest: Entry = window.entries[-1]
+            self._on_forgotten(window.chat, newest.at + 1)
+
+    def _forget(self, entry: Entry) -> None:
+        self.forgotten += 1
+        self._by_id.pop((entry.chat.workspace, entry.id), None)
+        if entry.from_me and entry.tail.wa_id:
+            self._by_wa_id.pop((*entry.chat.key, entry.tail.wa_id), None)

@@ -1,0 +1,238 @@
+"""The one door into the engine: sessions, what they received, what they are to do.
+
+``SessionManager`` joins the parts; each has a file of its own: ``lifecycle`` (sessions from
+making to end), ``inbox`` (events into caches and hub), ``outbox`` (sends), ``views`` (reads).
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+from typing import Literal
+
+from sessions import commands as c
+from sessions.errors import (
+    CommandFailed,
+    EngineError,
+    NotASandbox,
+    NotPairing,
+    SessionNotConnected,
+    Unsupported,
+)
+from sessions.events import AnyEvent, MessageReceived
+from sessions.ids import ChatRef, SessionKey, phone_digits
+from sessions.manager.inbox import Inbox
+from sessions.manager.lifecycle import Lifecycle
+from sessions.manager.live import LiveSession
+from sessions.manager.memory import Memory, MemorySettings
+from sessions.manager.outbox import Outbox, TextToSend
+from sessions.manager.publish import Publisher, status_event
+from sessions.manager.views import Anchor, Views
+from sessions.models import ProviderName, QrCode, Value, iso
+from sessions.ports import (
+    Clock,
+    EventSink,
+    KnownChats,
+    Published,
+    SendJournal,
+    SessionStore,
+)
+from sessions.states import SessionState
+from sessions.worker.process import Death
+from sessions.worker.supervisor import Plan, Supervisor
+
+__all__ = [
+    "Anchor",
+    "ManagerSettings",
+    "MemorySettings",
+    "Ports",
+    "SessionManager",
+    "TextToSend",
+    "Views",
+]
+
+COMMAND_SECONDS = 20.0
+
+
+class ManagerSettings(Value, frozen=True, kw_only=True):
+    """What the engine is told at its making. Seconds, bytes."""
+
+    stores: Path
+    memory: MemorySettings = MemorySettings()
+    pairing_host_seconds: float = 180.0
+    send_queue_max: int = 1000
+    send_timeout: float = 90.0
+
+
+class Ports(Value, frozen=True, kw_only=True):
+    """What the daemon supplies."""
+
+    clock: Clock
+    sink: EventSink
+    sessions: SessionStore
+    sends: SendJournal
+    known_chats: KnownChats
+
+
+class SessionManager:
+    """All sessions of all workspaces."""
+
+    def __init__(self, settings: ManagerSettings, ports: Ports, plan: Plan) -> None:
+        """Join the parts; nothing runs before :meth:`start`."""
+        self._clock = ports.clock
+        self.memory = Memory(settings.memory)
+        self.views = Views(self.memory, ports.clock)
+        self._publisher = Publisher(ports.sink, ports.clock)
+        self._inbox = Inbox(self.memory, self._publisher, ports.known_chats)
+        self.supervisor = Supervisor(plan, self)
+        self.lifecycle = Lifecycle(
+            self.supervisor,
+            self._publisher,
+            ports.sessions,
+            ports.clock,
+            settings.stores,
+            settings.pairing_host_seconds,
+            self._line_changed,
+        )
+        self.outbox = Outbox(
+            self.memory,
+            self._inbox,
+            self._publisher,
+            ports.sends,
+            self.supervisor,
+            ports.clock,
+            most_waiting=settings.send_queue_max,
+            timeout=settings.send_timeout,
+        )
+
+    async def start(self) -> None:
+        """Remember what was, take up the sends that were left, start what ran."""
+        await self.lifecycle.load()
+        await self.outbox.recover()
+        self.lifecycle.resume()
+
+    async def close(self) -> None:
+        """Finish the sends in hand, drain the workers, write what is not written."""
+        await self.outbox.close()
+        await self.supervisor.close()
+        await self.lifecycle.close()
+
+    def tick(self) -> None:
+        """Do what is due each second (called by the daemon)."""
+        self.memory.messages.drop_idle(self._clock.now_ms())
+
+    # -- the supervisor's listener
+
+    def session_event(self, key: SessionKey, event: AnyEvent) -> None:
+        """Apply an event: cache first, then hub."""
+        if self.lifecycle.handles(event):
+            self.lifecycle.take(key, event)
+            return
+        now = self._clock.now_ms()
+        self._inbox.take(key, event, now)
+        if isinstance(event, MessageReceived) and not event.from_me:
+            self.lifecycle.get(key).last_received_at = now
+
+    def session_lost(self, key: SessionKey, death: Death) -> None:
+        """Pass on that a worker died."""
+        self.lifecycle.lost(key, death)
+
+    def session_starting(self, key: SessionKey) -> None:
+        """Pass on that a worker opens the session."""
+        self.lifecycle.starting(key)
+
+    def _line_changed(self, live: LiveSession) -> None:
+        self.outbox.set_connected(live)
+        if live.status.state is SessionState.LOGGED_OUT:
+            self.lifecycle.in_background(live, self._fail_waiting)
+
+    async def _fail_waiting(self, live: LiveSession) -> None:
+        await self.outbox.fail_all(live.key, "session_logged_out")
+
+    # -- sessions
+
+    def status_events(self, workspace: str) -> list[Published]:
+        """Return ``connection_status`` of each session, for a stream that opens."""
+        now = self._clock.now_ms()
+        return [status_event(live, now) for live in self.lifecycle.of_workspace(workspace)]
+
+    async def delete(self, key: SessionKey) -> None:
+        """Close and forget the session with all that it had; raise ``SessionNotFound``."""
+        live = self.lifecycle.get(key)
+        await self.outbox.drop(key)
+        await self.lifecycle.delete(live)
+        self.memory.drop_session(key)
+
+    def qr(self, key: SessionKey) -> QrCode:
+        """Return the code to scan now; raise ``NotPairing``."""
+        live = self.lifecycle.get(key)
+        if live.qr is None or live.qr.expires_at <= self._clock.now_ms():
+            raise NotPairing(
+                "The session shows no code now.",
+                user_action=live.status.user_action or "Start the session, then ask again.",
+            )
+        return QrCode(qr=live.qr.qr, expires_at=iso(live.qr.expires_at))
+
+    async def pairing_code(self, key: SessionKey, phone: str) -> c.Code:
+        """Ask for a code to type into the phone; raise ``InvalidJid``, ``NotPairing``."""
+        live = self.lifecycle.get(key)
+        digits = phone_digits(phone)
+        if live.status.state is not SessionState.PAIRING:
+            raise NotPairing("The session is not pairing.", user_action="Start it, then ask again.")
+        answer = await self._ask(live, c.RequestCode(phone=digits), 60.0)
+        if not isinstance(answer, c.Code):
+            raise CommandFailed("The engine gave no code.")
+        return answer
+
+    async def sandbox(self, key: SessionKey, command: c.SandboxCommand) -> c.AnyAnswer:
+        """Play a command of the scripted phone; raise ``NotASandbox``."""
+        live = self.lifecycle.get(key)
+        if live.record.provider is not ProviderName.SANDBOX:
+            raise NotASandbox("This is no sandbox session.")
+        return await self._ask(live, command, COMMAND_SECONDS)
+
+    # -- chats
+
+    async def send_text(self, request: TextToSend) -> bytes:
+        """Accept a text; see ``Outbox.send``."""
+        return await self.outbox.send(self.lifecycle.get(request.chat.key), request)
+
+    async def mark_read(self, ref: ChatRef) -> None:
+        """Tell WhatsApp that the chat was read; raise ``ChatNotFound``."""
+        live = self.lifecycle.get(ref.key)
+        live.require_connected()
+        unread = sorted(self.views.unread(ref))
+        for sender, messages in groupby(unread, key=lambda message: message.sender):
+            wa_ids = tuple(message.wa_id for message in messages)
+            command = c.MarkRead(chat=ref.jid, sender=sender, wa_ids=wa_ids)
+            await self._ask(live, command, COMMAND_SECONDS)
+        self._inbox.mark_read(ref)
+
+    async def set_typing(
+        self, ref: ChatRef, *, is_typing: bool, kind: Literal["text", "audio"] = "text"
+    ) -> None:
+        """Show, or stop showing, that the account types."""
+        live = self.lifecycle.get(ref.key)
+        live.require_connected()
+        command = c.SetTyping(chat=ref.jid, is_typing=is_typing, kind=kind)
+        await self._ask(live, command, COMMAND_SECONDS)
+
+    async def _ask(self, live: LiveSession, command: c.AnyCommand, timeout: float) -> c.AnyAnswer:
+        answer = await self.supervisor.request(live.key, command, timeout)
+        if isinstance(answer, c.Refused):
+            raise _refusal(answer, live)
+        return answer
+
+
+def _refusal(answer: c.Refused, live: LiveSession) -> EngineError:
+    action = live.status.user_action
+    match answer.kind:
+        case "session_not_connected":
+            return SessionNotConnected(answer.message, user_action=action)
+        case "not_pairing":
+            return NotPairing(answer.message, user_action=action)
+        case "unsupported":
+            return Unsupported(answer.message)
+        case "command_failed":
+            return CommandFailed(answer.message, reason=answer.reason)
+

@@ -1,0 +1,370 @@
+"""Sessions from their making to their end: started, paired, lost, restored, logged out.
+
+Every change is a status from the table in ``sessions.states``; nothing is raised at a caller
+for trouble of the line. What was started is started again after a restart of the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sessions import events as e
+from sessions.commands import Logout, Start
+from sessions.errors import EngineError, SessionExists, SessionNotFound
+from sessions.ids import SessionKey, check_session
+from sessions.manager.live import LiveSession
+from sessions.manager.publish import Publisher
+from sessions.models import ProviderName
+from sessions.ports import Clock, SessionRecord, SessionStore
+from sessions.states import Outcome, SessionState, Status, trouble
+from sessions.worker.process import Death
+from sessions.worker.supervisor import Supervisor
+
+log = logging.getLogger("zapd.sessions")
+
+LOGOUT_SECONDS = 20.0
+
+
+class Lifecycle:
+    """All sessions of all workspaces, and what may be done with them."""
+
+    def __init__(  # noqa: PLR0913 - the parts that it joins
+        self,
+        supervisor: Supervisor,
+        publisher: Publisher,
+        store: SessionStore,
+        clock: Clock,
+        stores: Path,
+        pairing_host_seconds: float,
+        on_line: Callable[[LiveSession], None],
+    ) -> None:
+        """``stores``: where the sessions' key stores lie; ``on_line`` hears of every change."""
+        self._supervisor = supervisor
+        self._publisher = publisher
+        self._store = store
+        self._clock = clock
+        self._stores = stores
+        self._pairing_host_seconds = pairing_host_seconds
+        self._on_line = on_line
+        self._sessions: dict[SessionKey, LiveSession] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: dict[SessionKey, asyncio.TimerHandle] = {}
+        self._dirty: dict[SessionKey, LiveSession] = {}
+        self._closing = False
+        self._handlers: dict[type, Any] = {
+            e.PairingStarted: self._on_pairing,
+            e.Connecting: self._on_connecting,
+            e.Connected: self._on_connected,
+            e.Troubled: self._on_troubled,
+            e.QrShown: self._on_qr,
+            e.CodeShown: self._on_code,
+            e.Paired: self._on_paired,
+            e.HistoryProgress: self._on_history,
+        }
+
+    # -- reading
+
+    def get(self, key: SessionKey) -> LiveSession:
+        """Return the session; raise ``SessionNotFound``."""
+        live = self._sessions.get(key)
+        if live is None:
+            raise SessionNotFound("There is no such session.")
+        return live
+
+    def of_workspace(self, workspace: str) -> list[LiveSession]:
+        """Return the workspace's sessions, oldest first."""
+        found = [s for key, s in self._sessions.items() if key.workspace == workspace]
+        return sorted(found, key=lambda s: (s.record.created_at, s.record.id))
+
+    def all(self) -> list[LiveSession]:
+        """Return every session, for metrics."""
+        return list(self._sessions.values())
+
+    def handles(self, event: e.AnyEvent) -> bool:
+        """Tell whether the event is about a session itself."""
+        return type(event) in self._handlers
+
+    # -- what people ask for
+
+    async def load(self) -> None:
+        """Remember all sessions."""
+        for record in await self._store.load():
+            self._sessions[record.key] = LiveSession(record)
+
+    def resume(self) -> None:
+        """Start what ran when the last life ended."""
+        for live in self._sessions.values():
+            if live.record.wanted and live.record.paired:
+                self._host(live)
+
+    async def create(
+        self, workspace: str, id: str, label: str, provider: ProviderName
+    ) -> LiveSession:
+        """Make a session; raise ``InvalidId`` or ``SessionExists``."""
+        key = SessionKey(workspace, check_session(id))
+        if key in self._sessions:
+            raise SessionExists(f"There is a session {id} already.")
+        record = SessionRecord(
+            workspace=workspace,
+            id=id,
+            label=label,
+            provider=provider,
+            created_at=self._clock.now_ms(),
+        )
+        live = self._sessions[key] = LiveSession(record)
+        try:
+            await self._store.save(record)
+        except BaseException:
+            del self._sessions[key]
+            raise
+        self._publisher.status(live)
+        return live
+
+    def start(self, live: LiveSession) -> None:
+        """Open the session, in the background; nothing if it is open."""
+        self.in_background(live, self._start)
+
+    def stop(self, live: LiveSession) -> None:
+        """Close the session, in the background; nothing if it is closed."""
+        self.in_background(live, self._stop)
+
+    def restart(self, live: LiveSession) -> None:
+        """Close and open the session, in the background."""
+        self.stop(live)
+        self.start(live)
+
+    def logout(self, live: LiveSession) -> None:
+        """Unlink the device, in the background; nothing if it is not linked."""
+        self.in_background(live, self._logout)
+
+    async def delete(self, live: LiveSession) -> None:
+        """Close the session and forget it, with its keys."""
+        async with live.lock:
+            await self._supervisor.release(live.key, throw_away=not live.record.paired)
+            self._sessions.pop(live.key, None)
+            self._dirty.pop(live.key, None)
+            self._cancel_timer(live.key)
+            self._forget_keys(live)
+            await self._store.delete(live.key)
+        live.status = Status.of_trouble("deleted")
+        self._publisher.status(live)
+        self._on_line(live)
+
+    async def close(self) -> None:
+        """Let the background work end, then write what is not written."""
+        self._closing = True
+        for timer in self._timers.values():
+            timer.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._write_dirty()
+
+    # -- what happens (called by the supervisor's listener)
+
+    def take(self, key: SessionKey, event: e.AnyEvent) -> None:
+        """Apply an event of the session itself."""
+        live = self._sessions.get(key)
+        if live is not None:
+            self._handlers[type(event)](live, event)
+
+    def lost(self, key: SessionKey, death: Death) -> None:
+        """Note that the session's worker died."""
+        live = self._sessions.get(key)
+        if live is None or self._closing:
+            return
+        self._set(live, Status.of_trouble(death))
+        if trouble(death).outcome is Outcome.GIVE_UP:
+            self._change(live, wanted=False)
+
+    def starting(self, key: SessionKey) -> None:
+        """Note that a worker opens the session."""
+        live = self._sessions.get(key)
+        if live is not None:
+            self._set(live, Status(SessionState.STARTING))
+
+    def _on_pairing(self, live: LiveSession, event: e.PairingStarted) -> None:
+        self._set(live, Status(SessionState.PAIRING))
+
+    def _on_qr(self, live: LiveSession, event: e.QrShown) -> None:
+        self._set(live, Status(SessionState.PAIRING))
+        live.qr = event
+        self._publisher.qr(live.key, event.qr, event.expires_at)
+
+    def _on_code(self, live: LiveSession, event: e.CodeShown) -> None:
+        live.code = event
+        self._publisher.pairing_code(live.key, event.code, event.expires_at)
+
+    def _on_paired(self, live: LiveSession, event: e.Paired) -> None:
+        self._change(live, paired=True, synced=False, jid=event.jid, lid=event.lid)
+        self._set(live, Status(SessionState.CONNECTING))
+
+    def _on_connecting(self, live: LiveSession, event: e.Connecting) -> None:
+        self._set(live, Status(SessionState.CONNECTING))
+
+    def _on_connected(self, live: LiveSession, event: e.Connected) -> None:
+        self._change(live, paired=True, jid=event.jid, lid=event.lid or live.record.lid)
+        self._set(live, Status(SessionState.CONNECTED))
+        if self._supervisor.is_alone(live.key):
+            self._settle_late(live)
+
+    def _on_history(self, live: LiveSession, event: e.HistoryProgress) -> None:
+        data = {"session": live.key.session, "percent": event.percent}
+        self._publisher.in_session("history_progress", live.key, data)
+        if event.done:
+            self._change(live, synced=True)
+            self.in_background(live, self._settle)
+
+    def _on_troubled(self, live: LiveSession, event: e.Troubled) -> None:
+        was_pairing = not live.record.paired
+        outcome = trouble(event.code).outcome
+        if outcome is Outcome.RETRY:
+            self._set(live, Status.of_trouble(event.code, event.detail))
+            if event.code == "connect_timeout":  # the core hangs; only its process can be ended
+                self._supervisor.kill(live.key)
+            return
+        if outcome is Outcome.PAIR_AGAIN:
+            self._change(live, paired=False, synced=False)
+        self._change(live, wanted=False)
+        self._set(live, Status.of_trouble(event.code, event.detail))
+        self._own(self._end(live, throw_away=was_pairing, forget=outcome is Outcome.PAIR_AGAIN))
+
+    # -- the work itself; each holds the session's lock
+
+    async def _start(self, live: LiveSession) -> None:
+        if live.is_hosted and self._supervisor.hosts(live.key):
+            return
+        self._change(live, wanted=True)
+        self._host(live)
+
+    def _host(self, live: LiveSession) -> None:
+        store = self._store_path(live.key)
+        store.mkdir(mode=0o700, parents=True, exist_ok=True)
+        command = Start(provider=live.record.provider, store=str(store))
+        alone = not live.record.paired or not live.record.synced
+        self._set(live, Status(SessionState.STARTING))
+        self._supervisor.host(live.key, command, alone=alone)
+
+    async def _stop(self, live: LiveSession) -> None:
+        self._change(live, wanted=False)
+        await self._supervisor.release(live.key, throw_away=not live.record.paired)
+        if live.is_hosted or live.status.state is SessionState.DISCONNECTED:
+            self._set(live, Status.of_trouble("stopped"))
+
+    async def _logout(self, live: LiveSession) -> None:
+        if not live.record.paired:
+            return
+        try:
+            await self._supervisor.request(live.key, Logout(), LOGOUT_SECONDS)
+        except EngineError as error:
+            log.warning("session %s is logged out here only: %s", live.key, error)
+        await self._supervisor.release(live.key)
+        self._forget_keys(live)
+        self._change(live, paired=False, synced=False, wanted=False)
+        self._set(live, Status.of_trouble("logged_out"))
+
+    async def _end(self, live: LiveSession, *, throw_away: bool, forget: bool) -> None:
+        async with live.lock:
+            if live.record.wanted:  # somebody started it again meanwhile
+                return
+            await self._supervisor.release(live.key, throw_away=throw_away)
+            if forget:
+                self._forget_keys(live)
+
+    async def _settle(self, live: LiveSession) -> None:
+        if live.record.synced and live.is_connected:
+            await self._supervisor.settle(live.key)
+
+    def _settle_late(self, live: LiveSession) -> None:
+        """Settle in time an account that sends no history (small ones do not)."""
+
+        def settle() -> None:
+            if live.is_connected:
+                self._change(live, synced=True)
+                self.in_background(live, self._settle)
+
+        self._cancel_timer(live.key)
+        loop = asyncio.get_running_loop()
+        self._timers[live.key] = loop.call_later(self._pairing_host_seconds, settle)
+
+    # -- small parts
+
+    def _cancel_timer(self, key: SessionKey) -> None:
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _set(self, live: LiveSession, status: Status) -> None:
+        """Change the status as the table allows, tell it, remember it."""
+        if status == live.status:
+            return
+        if not status.follows(live.status):
+            log.warning("session %s: no %s after %s", live.key, status.state, live.status.state)
+            return
+        live.status = status
+        if status.state is not SessionState.PAIRING:
+            live.qr = live.code = None
+        self._change(live, state=status.state, code=status.code)
+        self._publisher.status(live)
+        self._on_line(live)
+
+    def _change(self, live: LiveSession, **fields: Any) -> None:
+        record = msgspec.structs.replace(live.record, **fields)
+        if record != live.record:
+            live.record = record
+            self._dirty[live.key] = live
+            if len(self._dirty) == 1:
+                self._own(self._write_dirty())
+
+    async def _write_dirty(self) -> None:
+        """Write changed records, each as it is by then; a failed one stays for the next time."""
+        await asyncio.sleep(0)
+        while self._dirty:
+            key = next(iter(self._dirty))
+            record = self._dirty[key].record
+            try:
+                await self._store.save(record)
+            except EngineError as error:
+                log.error("session %s cannot be written: %s", key, error)
+                await asyncio.sleep(1.0)
+                if self._closing:
+                    return
+                continue
+            if key in self._dirty and self._dirty[key].record is record:
+                del self._dirty[key]
+
+    def in_background(
+        self, live: LiveSession, work: Callable[[LiveSession], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Do work on the session when what came before has ended; owned, and ended by close."""
+
+        async def locked() -> None:
+            async with live.lock:
+                if live.key in self._sessions:
+                    await work(live)
+
+        self._own(locked())
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("work on a session failed", exc_info=task.exception())
+
+    def _store_path(self, key: SessionKey) -> Path:
+        """Return where the session's keys lie: no name from outside is in the path."""
+        name = hashlib.blake2b("/".join(key).encode(), digest_size=16).hexdigest()
+        return self._stores / name
+
+    def _forget_keys(self, live: LiveSession) -> None:
+        shutil.rmtree(self._store_path(live.key), ignore_errors=True)

@@ -1,0 +1,83 @@
+"""A session as it lives in the daemon: its record, its status, and what it shows now."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sessions.errors import SessionNotConnected
+from sessions.events import CodeShown, QrShown
+from sessions.ids import SessionKey, jid_user
+from sessions.models import Session, iso
+from sessions.ports import SessionRecord
+from sessions.states import HOSTED, SessionState, Status
+
+
+class LiveSession:
+    """One session; the lifecycle changes it, everybody reads it."""
+
+    def __init__(self, record: SessionRecord) -> None:
+        """Begin with what was remembered."""
+        self.record = record
+        self.status = _remembered(record)
+        self.qr: QrShown | None = None
+        self.code: CodeShown | None = None
+        self.last_received_at: int | None = None
+        #: Start, stop, restart, logout, delete and the move to the pool happen one at a time.
+        self.lock = asyncio.Lock()
+
+    @property
+    def key(self) -> SessionKey:
+        """The session's whole name."""
+        return self.record.key
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the session can send now."""
+        return self.status.state is SessionState.CONNECTED
+
+    @property
+    def is_hosted(self) -> bool:
+        """Whether a worker has the session, by its state."""
+        return self.status.state in HOSTED
+
+    def require_connected(self) -> None:
+        """Raise ``SessionNotConnected``, with what to do about it, unless it can send now."""
+        if not self.is_connected:
+            status = self.status
+            raise SessionNotConnected(
+                f"Session {self.record.id} is {status.state}. {status.message or ''}".rstrip(),
+                user_action=status.user_action
+                or "Start the session and wait until it is connected.",
+            )
+
+    def view(self) -> Session:
+        """Return the session as clients see it."""
+        record, status = self.record, self.status
+        return Session(
+            id=record.id,
+            label=record.label,
+            provider=record.provider,
+            state=status.state,
+            code=status.code,
+            message=status.message,
+            user_action=status.user_action,
+            phone=f"+{jid_user(record.jid)}" if record.jid else None,
+            jid=record.jid,
+            last_received_at=iso(self.last_received_at) if self.last_received_at else None,
+            created_at=iso(record.created_at),
+        )
+
+
+#: States that outlive the daemon; any other means that it was to run, or was stopped.
+_LASTING = frozenset(
+    {SessionState.CREATED, SessionState.LOGGED_OUT, SessionState.BANNED, SessionState.FAILED}
+)
+
+
+def _remembered(record: SessionRecord) -> Status:
+    state = SessionState(record.state)
+    if state in _LASTING or (state is SessionState.DISCONNECTED and not record.wanted):
+        if record.code is None:
+            return Status(state)
+        return Status.of_trouble(record.code, record.detail)
+    return Status(SessionState.DISCONNECTED if record.paired else SessionState.CREATED)

@@ -1,0 +1,114 @@
+"""What clients read: pages of chats, messages and contacts, straight from RAM."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from sessions.cache.chats import ChatPage, ChatQuery, ChatRow
+from sessions.cache.messages import Entry, Window
+from sessions.errors import ChatNotFound, MessageNotFound
+from sessions.ids import ChatRef
+from sessions.manager.memory import Memory
+from sessions.models import Contact
+from sessions.ports import Clock
+
+#: The most messages that one "read" tells WhatsApp about.
+MAX_READ = 200
+
+
+class Anchor(NamedTuple):
+    """Where a page of messages hangs: by a message or by a time (ms), which way."""
+
+    direction: Literal["before", "after", "around"]
+    message: str | None = None
+    at: int | None = None
+
+
+class Unread(NamedTuple):
+    """A message that a "read" is to name."""
+
+    sender: str
+    wa_id: str
+
+
+class _Sender(msgspec.Struct):
+    sender: str
+
+
+class Views:
+    """Reads the caches; changes nothing but what counts as recently used."""
+
+    def __init__(self, memory: Memory, clock: Clock) -> None:
+        """Read from ``memory``."""
+        self._memory = memory
+        self._clock = clock
+
+    def chats(self, query: ChatQuery) -> ChatPage:
+        """Return a page of the chat list."""
+        return self._memory.chats.page(query)
+
+    def chat(self, ref: ChatRef) -> ChatRow:
+        """Return the chat; raise ``ChatNotFound``."""
+        row = self._memory.row(ref)
+        if row is None:
+            raise ChatNotFound("There is no such chat.")
+        return row
+
+    def message(self, workspace: str, id: str) -> Entry:
+        """Return the message; raise ``MessageNotFound``."""
+        entry = self._memory.messages.get(workspace, id)
+        if entry is None:
+            raise MessageNotFound("There is no such message, or it left the memory.")
+        return entry
+
+    def messages(self, ref: ChatRef, anchor: Anchor | None, limit: int) -> list[Entry]:
+        """Return messages of the chat, newest first; raise ``ChatNotFound``, ``MessageNotFound``."""
+        self.chat(ref)
+        window = self._memory.messages.window(ref, self._clock.now_ms())
+        if anchor is None:
+            return window.before(None, limit) if window else []
+        place = self._place(ref, anchor)
+        if window is None:
+            return []
+        return _page(window, place, anchor.direction, limit)
+
+    def unread(self, ref: ChatRef) -> list[Unread]:
+        """Return the newest inbound messages, as many as the chat counts as unread."""
+        row = self.chat(ref)
+        window = self._memory.messages.window(ref, self._clock.now_ms())
+        if window is None:
+            return []
+        newest = window.before(None, MAX_READ)
+        inbound = [entry for entry in newest if not entry.from_me and entry.tail.wa_id]
+        return [
+            Unread(_sender(entry), entry.tail.wa_id or "") for entry in inbound[: row.unread]
+        ]
+
+    def contacts(
+        self, workspace: str, session: str | None, after: tuple[str, str] | None, limit: int
+    ) -> tuple[list[Contact], tuple[str, str] | None]:
+        """Return a page of contacts, and where to go on."""
+        return self._memory.contacts.page(workspace, session, after, limit)
+
+    def _place(self, ref: ChatRef, anchor: Anchor) -> tuple[int, int]:
+        if anchor.message is None:
+            return (anchor.at or 0, 0)
+        entry = self._memory.messages.get(ref.workspace, anchor.message)
+        if entry is None or entry.chat != ref:
+            raise MessageNotFound("The message that the page hangs on is not in this chat.")
+        return entry.order
+
+
+def _page(window: Window, place: tuple[int, int], direction: str, limit: int) -> list[Entry]:
+    if direction == "before":
+        return window.before(place, limit)
+    if direction == "after":
+        return window.after(place, limit)[::-1]
+    newer = window.after((place[0], place[1] - 1), limit - limit // 2)
+    return newer[::-1] + window.before(place, limit // 2)
+
+
+def _sender(entry: Entry) -> str:
+    return msgspec.json.decode(entry.head + b"}", type=_Sender).sender

@@ -1,0 +1,145 @@
+"""The inside of a worker process: providers on one end, frames to the daemon on the other.
+
+The host ends by itself when the daemon is gone (EOF), so that two daemons never hold one
+number. Before it ends it drains: every provider disconnects, gets quiet, stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import threading
+from collections.abc import Coroutine
+from typing import Any
+
+from sessions.commands import AnyAnswer, AnyCommand, Done, Refused, Start, Stop
+from sessions.events import AnyEvent
+from sessions.ids import SessionKey
+from sessions.models import ProviderName
+from sessions.provider.port import Emit, Provider, ProviderFactory
+from sessions.worker import wire
+
+log = logging.getLogger("zapd.worker")
+
+#: Imported when first needed: a sandbox worker never loads the core.
+_FACTORIES = {
+    ProviderName.SANDBOX: "sessions.provider.sandbox",
+    ProviderName.WHATSAPP: "sessions.provider.neonize.provider",
+}
+_NOT_HOSTED = Refused(
+    kind="session_not_connected", message="The worker does not host this session."
+)
+
+
+def load_factory(provider: ProviderName) -> ProviderFactory:
+    """Return the provider's factory; raise ``ImportError`` where the machine lacks a part of it."""
+    factory: ProviderFactory = importlib.import_module(_FACTORIES[provider]).open_session
+    return factory
+
+
+class WorkerHost:
+    """Holds the providers of one process."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Talk to the daemon over the given pair of streams."""
+        self._reader = reader
+        self._writer = writer
+        self._providers: dict[SessionKey, Provider] = {}
+        self._sequences: dict[SessionKey, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ending = asyncio.Event()
+        self.ending_seen = threading.Event()  # the same, for a thread: a hung core may hold the loop
+
+    def end(self) -> None:
+        """Make ``run`` drain and return."""
+        self._ending.set()
+        self.ending_seen.set()
+
+    async def run(self, pid: int) -> None:
+        """Say that the worker is ready; serve until shutdown, EOF or ``end``."""
+        self._send(wire.Ready(pid=pid))
+        reading = self._own(self._read())
+        await self._ending.wait()
+        reading.cancel()
+        await self.drain()
+
+    async def drain(self) -> None:
+        """Stop all providers at once, and let the last frames leave."""
+        providers = list(self._providers.values())
+        self._providers.clear()
+        ends = await asyncio.gather(*(p.stop() for p in providers), return_exceptions=True)
+        for end in ends:
+            if isinstance(end, BaseException):
+                log.error("a provider did not stop cleanly: %r", end)
+        if not self._writer.is_closing():
+            await asyncio.gather(self._writer.drain(), return_exceptions=True)
+
+    async def _read(self) -> None:
+        frames = wire.worker_side()
+        try:
+            while data := await self._reader.read(65536):
+                for frame in frames.feed(data):
+                    self._handle(frame)
+        finally:
+            self.end()
+
+    def _handle(self, frame: wire.ToWorker) -> None:
+        match frame:
+            case wire.Ping(number=number):
+                self._send(wire.Pong(number=number))
+            case wire.Shutdown():
+                self.end()
+            case wire.Request():
+                self._own(self._answer(frame))
+
+    async def _answer(self, request: wire.Request) -> None:
+        key = SessionKey(request.workspace, request.session)
+        try:
+            answer = await self._execute(key, request.command)
+        except Exception:
+            log.exception("command %s of session %s failed", type(request.command).__name__, key)
+            answer = Refused(kind="command_failed", message="The provider failed; see the log.")
+        self._send(wire.Reply(number=request.number, answer=answer))
+
+    async def _execute(self, key: SessionKey, command: AnyCommand) -> AnyAnswer:
+        if isinstance(command, Start):
+            return await self._start(key, command)
+        provider = self._providers.get(key)
+        if isinstance(command, Stop):
+            return await self._stop(key, provider)
+        return _NOT_HOSTED if provider is None else await provider.execute(command)
+
+    async def _start(self, key: SessionKey, command: Start) -> AnyAnswer:
+        if key not in self._providers:
+            factory = load_factory(command.provider)
+            self._providers[key] = provider = factory(key, command.store, self._emitter(key))
+            await provider.start()
+        return Done()
+
+    async def _stop(self, key: SessionKey, provider: Provider | None) -> AnyAnswer:
+        if provider is not None:
+            await provider.stop()
+            del self._providers[key]
+        return Done()
+
+    def _emitter(self, key: SessionKey) -> Emit:
+        def emit(event: AnyEvent) -> None:
+            sequence = self._sequences[key] = self._sequences.get(key, 0) + 1
+            self._send(
+                wire.Emitted(
+                    workspace=key.workspace, session=key.session, sequence=sequence, body=event
+                )
+            )
+
+        return emit
+
+    def _send(self, frame: wire.FromWorker) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(wire.encode(frame))
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

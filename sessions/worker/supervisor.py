@@ -1,0 +1,284 @@
+"""Keeps sessions hosted: places them in workers, restarts workers that die, moves sessions.
+
+A session that pairs gets a worker of its own. When its first history sync is in, it moves
+to the pool (or its worker joins the pool, where no other has room). A worker that dies takes
+its own sessions down and nobody's stream: it is started again with them, after a backoff.
+A worker that cannot start on this machine is not tried again by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from sessions.commands import AnyAnswer, AnyCommand, Start, Stop
+from sessions.errors import EngineError, SessionNotConnected
+from sessions.events import AnyEvent
+from sessions.ids import SessionKey
+from sessions.models import ProviderName
+from sessions.worker import wire
+from sessions.worker.backoff import Backoff
+from sessions.worker.process import Death, Limits, WorkerProcess
+
+log = logging.getLogger("zapd.supervisor")
+
+START_SECONDS = 30.0  # a provider's ``start`` returns at once; a hung one is the heartbeat's
+
+
+class Listener(Protocol):
+    """Who hears of the sessions; must not wait and must not raise."""
+
+    def session_event(self, key: SessionKey, event: AnyEvent) -> None:
+        """Take an event of a hosted session."""
+        ...
+
+    def session_lost(self, key: SessionKey, death: Death) -> None:
+        """Take note that the session's worker died."""
+        ...
+
+    def session_starting(self, key: SessionKey) -> None:
+        """Take note that a worker is told to open the session."""
+        ...
+
+
+class Plan(NamedTuple):
+    """How workers are run."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    limits: Limits = Limits()
+    backoff: Backoff = Backoff()
+    sessions_per_worker: int = 5
+
+
+class Worker:
+    """A slot for one process at a time, alive as long as it has sessions."""
+
+    def __init__(
+        self, plan: Plan, provider: ProviderName, listener: Listener, *, pooled: bool
+    ) -> None:
+        """Prepare the slot; :meth:`run` is the supervisor's to own."""
+        self._plan = plan
+        self._provider = provider
+        self._listener = listener
+        self.pooled = pooled
+        self.sessions: dict[SessionKey, Start] = {}
+        self.process: WorkerProcess | None = None
+        self._ready = False
+        self._retired = asyncio.Event()
+        self._starts: set[asyncio.Task[None]] = set()
+
+    @property
+    def provider(self) -> ProviderName:
+        """The provider that this slot hosts."""
+        return self._provider
+
+    def has_room(self) -> bool:
+        """Tell whether the pool may place another session here."""
+        return (
+            self.pooled
+            and not self._retired.is_set()
+            and len(self.sessions) < self._plan.sessions_per_worker
+        )
+
+    def add(self, key: SessionKey, start: Start) -> None:
+        """Host the session from now on."""
+        self.sessions[key] = start
+        if self._ready:
+            self._begin(key)
+
+    async def run(self) -> None:
+        """Keep a process alive until the slot is retired."""
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while not self._retired.is_set():
+            born = loop.time()
+            death = await self._live()
+            if self._retired.is_set():
+                return
+            self._mourn(death)
+            if death is Death.CANNOT_START:
+                self._retired.set()
+                return
+            failures = self._plan.backoff.failures_after(failures, loop.time() - born)
+            delay = self._plan.backoff.delay(failures, random.random())  # noqa: S311 - jitter
+            log.warning("worker died (%s); next start in %.1f s", death, delay)
+            await self._pause(delay)
+
+    async def _live(self) -> Death:
+        command = [*self._plan.command, "--provider", self._provider]
+        try:
+            self.process = await WorkerProcess.spawn(
+                command, self._plan.environment, self._on_event
+            )
+        except OSError as error:
+            log.error("no worker process can be started: %s", error)
+            return Death.NOT_READY
+        if self._retired.is_set():  # while the system was starting it
+            self.process.kill()
+        try:
+            return await self.process.live(self._plan.limits, self._on_ready)
+        finally:
+            self._ready = False
+            self.process.kill()
+
+    def _on_ready(self) -> None:
+        self._ready = True
+        for key in self.sessions:
+            self._begin(key)
+
+    def _begin(self, key: SessionKey) -> None:
+        task = asyncio.get_running_loop().create_task(self._start(key))
+        self._starts.add(task)
+        task.add_done_callback(self._starts.discard)
+
+    async def _start(self, key: SessionKey) -> None:
+        self._listener.session_starting(key)
+        try:
+            await self.request(key, self.sessions[key], START_SECONDS)
+        except EngineError as error:
+            log.warning("session %s did not start: %s", key, error)
+
+    def _mourn(self, death: Death) -> None:
+        for key in list(self.sessions):
+            self._listener.session_lost(key, death)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._retired.wait()
+        except TimeoutError:
+            return
+
+    def _on_event(self, frame: wire.Emitted) -> None:
+        key = SessionKey(frame.workspace, frame.session)
+        if key in self.sessions:  # else: the last words of a session that was moved or stopped
+            self._listener.session_event(key, frame.body)
+
+    async def request(self, key: SessionKey, command: AnyCommand, timeout: float) -> AnyAnswer:
+        """Ask the process; raise ``SessionNotConnected`` (not asked) or ``OutcomeUnknown``."""
+        if self.process is None or not self._ready:
+            raise SessionNotConnected("The session's worker is being started.")
+        return await self.process.request(key, command, timeout)
+
+    async def remove(self, key: SessionKey) -> None:
+        """Stop the session; its drain may still deliver events, so it is forgotten afterwards."""
+        try:
+            await self.request(key, Stop(), self._plan.limits.drain)
+        except EngineError as error:
+            log.info("session %s was not stopped by its worker: %s", key, error)
+        self.sessions.pop(key, None)
+
+    async def retire(self, *, throw_away: bool = False) -> None:
+        """End the process for good; drained, unless it is to be thrown away."""
+        self._retired.set()
+        if self.process is not None:
+            if throw_away:
+                self.process.kill()
+            await self.process.shut_down(self._plan.limits.drain)
+        self.sessions.clear()
+
+
+class Supervisor:
+    """All workers of the daemon."""
+
+    def __init__(self, plan: Plan, listener: Listener) -> None:
+        """Run workers by ``plan``; tell ``listener`` what happens to sessions."""
+        self._plan = plan
+        self._listener = listener
+        self._workers: dict[Worker, asyncio.Task[None]] = {}
+        self._homes: dict[SessionKey, Worker] = {}
+
+    @property
+    def workers(self) -> list[Worker]:
+        """The slots in use."""
+        return list(self._workers)
+
+    def hosts(self, key: SessionKey) -> bool:
+        """Tell whether the session has a worker, alive or about to be."""
+        return key in self._homes
+
+    def is_alone(self, key: SessionKey) -> bool:
+        """Tell whether the session still sits in the worker in which it paired."""
+        home = self._homes.get(key)
+        return home is not None and not home.pooled
+
+    def host(self, key: SessionKey, start: Start, *, alone: bool) -> None:
+        """Place the session: in a worker of its own to pair, else in the pool."""
+        if key not in self._homes:
+            worker = None if alone else self._with_room(start.provider)
+            self._place(worker or self._open(start.provider, pooled=not alone), key, start)
+
+    async def release(self, key: SessionKey, *, throw_away: bool = False) -> None:
+        """Stop hosting the session. ``throw_away``: its worker holds nothing worth a drain."""
+        worker = self._homes.pop(key, None)
+        if worker is None:
+            return
+        if not throw_away:
+            await worker.remove(key)
+        worker.sessions.pop(key, None)
+        if not worker.sessions:
+            await self._close(worker, throw_away=throw_away)
+
+    async def settle(self, key: SessionKey) -> None:
+        """Bring a session whose history is in from its pairing worker to the pool."""
+        worker = self._homes.get(key)
+        if worker is None or worker.pooled:
+            return
+        roomy = self._with_room(worker.provider)
+        if roomy is None:
+            worker.pooled = True
+            return
+        start = worker.sessions[key]
+        self._listener.session_lost(key, Death.MOVED)
+        await self.release(key)
+        self._place(roomy, key, start)
+
+    def kill(self, key: SessionKey) -> None:
+        """End the session's process at once; it is started again, with its neighbours."""
+        worker = self._homes.get(key)
+        if worker is not None and worker.process is not None:
+            worker.process.kill()
+
+    async def request(self, key: SessionKey, command: AnyCommand, timeout: float) -> AnyAnswer:
+        """Ask the session's provider; raise ``SessionNotConnected`` or ``OutcomeUnknown``."""
+        worker = self._homes.get(key)
+        if worker is None:
+            raise SessionNotConnected("The session is not running.", user_action="Start it.")
+        return await worker.request(key, command, timeout)
+
+    async def close(self) -> None:
+        """Drain and end all workers, side by side."""
+        workers = list(self._workers)
+        self._homes.clear()
+        await asyncio.gather(*(self._close(worker) for worker in workers))
+
+    def _with_room(self, provider: ProviderName) -> Worker | None:
+        fitting = (w for w in self._workers if w.provider == provider and w.has_room())
+        return next(fitting, None)
+
+    def _place(self, worker: Worker, key: SessionKey, start: Start) -> None:
+        self._homes[key] = worker
+        worker.add(key, start)
+
+    def _open(self, provider: ProviderName, *, pooled: bool) -> Worker:
+        worker = Worker(self._plan, provider, self._listener, pooled=pooled)
+        task = asyncio.get_running_loop().create_task(worker.run())
+        task.add_done_callback(lambda _: self._forget(worker))
+        self._workers[worker] = task
+        return worker
+
+    def _forget(self, worker: Worker) -> None:
+        """Drop a slot that gave up; its sessions can be started again by hand."""
+        self._workers.pop(worker, None)
+        for key in [key for key, home in self._homes.items() if home is worker]:
+            del self._homes[key]
+
+    async def _close(self, worker: Worker, *, throw_away: bool = False) -> None:
+        task = self._workers.get(worker)
+        await worker.retire(throw_away=throw_away)
+        if task is not None:
+            await task
