@@ -138,9 +138,7 @@ TROUBLES: dict[str, Trouble] = {
     "pairing_failed": Trouble(
         _S.FAILED, Outcome.PAIR_AGAIN, "The phone could not be linked.", _PAIR
     ),
-    "logged_out": Trouble(
-        _S.LOGGED_OUT, Outcome.PAIR_AGAIN, "The session was logged out.", _PAIR
-    ),
+    "logged_out": Trouble(_S.LOGGED_OUT, Outcome.PAIR_AGAIN, "The session was logged out.", _PAIR),
     "unlinked_by_phone": Trouble(
         _S.LOGGED_OUT, Outcome.PAIR_AGAIN, "The phone unlinked this device.", _PAIR
     ),

@@ -6,7 +6,8 @@ filter that has to look at rows one by one; it looks at a bounded number a page.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import orjson
@@ -127,7 +128,9 @@ class ChatCache:
         """Hold rows of at most ``max_bytes`` together."""
         self._rows: ByteLRU[ChatRef, ChatRow] = ByteLRU(max_bytes, self._evicted)
         #: (workspace, session or None, only unread) -> rows in order
-        self._indexes: dict[tuple[str, str | None, bool], SortedKeyList[ChatRow, tuple[int, str]]] = {}
+        self._indexes: dict[
+            tuple[str, str | None, bool], SortedKeyList[ChatRow, tuple[int, str]]
+        ] = {}
 
     def get(self, ref: ChatRef) -> ChatRow | None:
         """Return the chat's row and count it as used."""
@@ -149,9 +152,16 @@ class ChatCache:
             self._unindex(row)
         return row
 
-    def unindexed(self, row: ChatRow) -> _Moving:
-        """Return a context in which the row may change what it is ordered and counted by."""
-        return _Moving(self, row)
+    @contextmanager
+    def unindexed(self, row: ChatRow) -> Iterator[ChatRow]:
+        """Give the row out of the lists, to change what it is ordered and counted by."""
+        listed = self.peek(row.ref) is row
+        if listed:
+            self._unindex(row)
+        yield row
+        if listed:
+            self._index(row)
+            self.weigh(row)
 
     def weigh(self, row: ChatRow) -> None:
         """Account for a row whose texts changed."""
@@ -164,14 +174,13 @@ class ChatCache:
         if index is None:
             return ChatPage([], None)
         rows: list[ChatRow] = []
-        looked_at = 0
         previous = query.after
-        for row in index.irange_key(query.after, None, inclusive=(False, True)):
+        following = index.irange_key(query.after, None, inclusive=(False, True))
+        for looked_at, row in enumerate(following):
             if query.updated_after is not None and row.updated_at <= query.updated_after:
                 return ChatPage(rows, None)
             if len(rows) == query.limit or looked_at == MAX_LOOKED_AT:
                 return ChatPage(rows, previous)
-            looked_at += 1
             previous = row.order
             if query.needle is None or row.matches(query.needle):
                 rows.append(row)
@@ -217,22 +226,3 @@ class ChatCache:
 
 def _row_order(row: ChatRow) -> tuple[int, str]:
     return row.order
-
-
-class _Moving:
-    """Takes a row out of the indexes while it changes, and puts it back in its new place."""
-
-    def __init__(self, chats: ChatCache, row: ChatRow) -> None:
-        self._chats = chats
-        self._row = row
-        self._listed = chats.peek(row.ref) is row
-
-    def __enter__(self) -> ChatRow:
-        if self._listed:
-            self._chats._unindex(self._row)  # noqa: SLF001 - one class in two parts
-        return self._row
-
-    def __exit__(self, *_: object) -> None:
-        if self._listed:
-            self._chats._index(self._row)  # noqa: SLF001
-            self._chats.weigh(self._row)

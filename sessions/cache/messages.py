@@ -83,16 +83,12 @@ class Window:
 
     def before(self, order: tuple[int, int] | None, limit: int) -> list[Entry]:
         """Return up to ``limit`` messages that are older than ``order``, newest first."""
-        newest_first = self.entries.irange_key(
-            None, order, inclusive=(True, False), reverse=True
-        )
+        newest_first = self.entries.irange_key(None, order, inclusive=(True, False), reverse=True)
         return list(islice(newest_first, limit))
 
     def after(self, order: tuple[int, int], limit: int) -> list[Entry]:
         """Return up to ``limit`` messages right after ``order``, oldest first."""
         return list(islice(self.entries.irange_key(order, None, inclusive=(False, True)), limit))
-
-
 
 
 class MessageLimits(NamedTuple):

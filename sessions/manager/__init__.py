@@ -27,7 +27,7 @@ from sessions.manager.live import LiveSession
 from sessions.manager.memory import Memory, MemorySettings
 from sessions.manager.outbox import Outbox, TextToSend
 from sessions.manager.publish import Publisher, status_event
-from sessions.manager.views import Anchor, Views
+from sessions.manager.views import Anchor, Direction, Views
 from sessions.models import ProviderName, QrCode, Value, iso
 from sessions.ports import (
     Clock,
@@ -43,6 +43,7 @@ from sessions.worker.supervisor import Plan, Supervisor
 
 __all__ = [
     "Anchor",
+    "Direction",
     "ManagerSettings",
     "MemorySettings",
     "Ports",
@@ -90,9 +91,9 @@ class SessionManager:
             self._publisher,
             ports.sessions,
             ports.clock,
-            settings.stores,
-            settings.pairing_host_seconds,
-            self._line_changed,
+            stores=settings.stores,
+            pairing_host_seconds=settings.pairing_host_seconds,
+            on_line=self._line_changed,
         )
         self.outbox = Outbox(
             self.memory,
@@ -217,8 +218,8 @@ class SessionManager:
         command = c.SetTyping(chat=ref.jid, is_typing=is_typing, kind=kind)
         await self._ask(live, command, COMMAND_SECONDS)
 
-    async def _ask(self, live: LiveSession, command: c.AnyCommand, timeout: float) -> c.AnyAnswer:
-        answer = await self.supervisor.request(live.key, command, timeout)
+    async def _ask(self, live: LiveSession, command: c.AnyCommand, seconds: float) -> c.AnyAnswer:
+        answer = await self.supervisor.request(live.key, command, seconds)
         if isinstance(answer, c.Refused):
             raise _refusal(answer, live)
         return answer
@@ -235,4 +236,3 @@ def _refusal(answer: c.Refused, live: LiveSession) -> EngineError:
             return Unsupported(answer.message)
         case "command_failed":
             return CommandFailed(answer.message, reason=answer.reason)
-

@@ -13,7 +13,7 @@ from sessions.cache.messages import Entry
 from sessions.ids import ChatRef, SessionKey
 from sessions.manager.memory import Memory
 from sessions.manager.publish import Publisher
-from sessions.models import ACK, MessageTail, Reaction, iso, status_of
+from sessions.models import ACK, MessageTail, Reaction, SendStatus, iso, status_of
 from sessions.ports import KnownChats
 
 #: Receipts that came before the engine told what WhatsApp calls the message.
@@ -219,15 +219,15 @@ class Inbox:
             key.workspace, id
         )
 
-    def _change(self, entry: Entry, **changes: Any) -> None:
+    def _change(self, entry: Entry, **changes: object) -> None:
         tail: MessageTail = msgspec.structs.replace(entry.tail, **changes)
         self._memory.messages.change(entry, tail)
 
-    def settle_ack(self, entry: Entry, status: str, wa_id: str | None) -> None:
+    def settle_ack(self, entry: Entry, status: SendStatus, wa_id: str | None) -> None:
         """Set what became of a send (called by the outbox); a tick may have overtaken it."""
         changes: dict[str, Any] = {"wa_id": wa_id or entry.tail.wa_id}
-        if ACK[status] >= entry.tail.ack or status == "failed":  # type: ignore[index]
-            changes |= {"status": status, "ack": ACK[status]}  # type: ignore[index]
+        if ACK[status] >= entry.tail.ack or status == "failed":
+            changes |= {"status": status, "ack": ACK[status]}
         self._change(entry, **changes)
 
     def _rewrite(self, entry: Entry, fields: dict[str, Any], drop: str | None = None) -> None:

@@ -42,6 +42,7 @@ class Lifecycle:
         publisher: Publisher,
         store: SessionStore,
         clock: Clock,
+        *,
         stores: Path,
         pairing_host_seconds: float,
         on_line: Callable[[LiveSession], None],
@@ -314,7 +315,7 @@ class Lifecycle:
         self._publisher.status(live)
         self._on_line(live)
 
-    def _change(self, live: LiveSession, **fields: Any) -> None:
+    def _change(self, live: LiveSession, **fields: object) -> None:
         record = msgspec.structs.replace(live.record, **fields)
         if record != live.record:
             live.record = record
@@ -331,7 +332,7 @@ class Lifecycle:
             try:
                 await self._store.save(record)
             except EngineError as error:
-                log.error("session %s cannot be written: %s", key, error)
+                log.warning("session %s cannot be written: %s", key, error)
                 await asyncio.sleep(1.0)
                 if self._closing:
                     return

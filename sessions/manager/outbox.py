@@ -21,6 +21,7 @@ from sessions.models import (
     ACK,
     MessageHead,
     MessageTail,
+    MessageType,
     ReplyTo,
     Value,
     encode_head,
@@ -90,9 +91,7 @@ class Outbox:
         Raises ``SessionNotConnected``, ``SendQueueFull``, ``IdempotencyConflict``,
         ``MessageNotFound`` (of the message to reply to).
         """
-        wanted = body_hash(
-            request.chat.id, request.text, request.reply_to, request.client_ref
-        )
+        wanted = body_hash(request.chat.id, request.text, request.reply_to, request.client_ref)
         known = await self._known(live.key, request.idempotency_key)
         if known is None:
             live.require_connected()
@@ -190,7 +189,7 @@ class Outbox:
             wa_id=quoted.wa_id,
             sender=head.sender,
             text=head.text,
-            type=head.type,  # type: ignore[arg-type]  # it came from a MessageHead
+            type=head.type,
         )
         return quoted, reply
 
@@ -238,11 +237,10 @@ class _Quotable(msgspec.Struct):
     """What of a head a quotation needs."""
 
     sender: str
-    type: str
+    type: MessageType
     text: str | None = None
 
 
 def _answer(row: SendRow) -> bytes:
     """Return what the 202 says: the same for every repetition."""
     return splice(row.head, encode_tail(_PENDING))
-

@@ -90,7 +90,7 @@ class Publisher:
     ) -> None:
         self._publish(ref.key, type, ref.id, data, source, at)
 
-    def _publish(  # noqa: PLR0913 - the envelope's own fields
+    def _publish(
         self,
         key: SessionKey,
         type: str,
@@ -100,6 +100,4 @@ class Publisher:
         at: int | None = None,
     ) -> None:
         moment = self._clock.now_ms() if at is None else at
-        self._sink.publish(
-            Published(key.workspace, type, key.session, chat, moment, source, data)
-        )
+        self._sink.publish(Published(key.workspace, type, key.session, chat, moment, source, data))

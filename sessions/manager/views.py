@@ -18,10 +18,13 @@ from sessions.ports import Clock
 MAX_READ = 200
 
 
+Direction = Literal["before", "after", "around"]
+
+
 class Anchor(NamedTuple):
     """Where a page of messages hangs: by a message or by a time (ms), which way."""
 
-    direction: Literal["before", "after", "around"]
+    direction: Direction
     message: str | None = None
     at: int | None = None
 
@@ -82,9 +85,7 @@ class Views:
             return []
         newest = window.before(None, MAX_READ)
         inbound = [entry for entry in newest if not entry.from_me and entry.tail.wa_id]
-        return [
-            Unread(_sender(entry), entry.tail.wa_id or "") for entry in inbound[: row.unread]
-        ]
+        return [Unread(_sender(entry), entry.tail.wa_id or "") for entry in inbound[: row.unread]]
 
     def contacts(
         self, workspace: str, session: str | None, after: tuple[str, str] | None, limit: int
@@ -101,7 +102,7 @@ class Views:
         return entry.order
 
 
-def _page(window: Window, place: tuple[int, int], direction: str, limit: int) -> list[Entry]:
+def _page(window: Window, place: tuple[int, int], direction: Direction, limit: int) -> list[Entry]:
     if direction == "before":
         return window.before(place, limit)
     if direction == "after":

@@ -204,9 +204,7 @@ class SandboxProvider:
         )
         return message
 
-    def _type(
-        self, chat: e.ChatAddress, sender: str, name: str | None, *, is_typing: bool
-    ) -> None:
+    def _type(self, chat: e.ChatAddress, sender: str, name: str | None, *, is_typing: bool) -> None:
         self._emit(
             e.TypingChanged(
                 chat=chat, sender=sender, sender_name=name, is_typing=is_typing, kind="text"

@@ -67,7 +67,7 @@ class SendQueue:
         self._rows.append(row)
         self._wake.set()
 
-    def set_connected(self, connected: bool) -> None:  # noqa: FBT001 - a state, not a switch
+    def set_connected(self, connected: bool) -> None:
         """Say whether the session can send now."""
         self._connected = connected
         self._wake.set()
@@ -121,7 +121,7 @@ class SendQueue:
         try:
             await self._journal.mark(row, state, wa_id)
         except EngineError as error:
-            log.error("the send journal cannot be written: %s", error)
+            log.warning("the send journal cannot be written: %s", error)
             return False
         return True
 

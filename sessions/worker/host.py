@@ -49,7 +49,9 @@ class WorkerHost:
         self._sequences: dict[SessionKey, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = asyncio.Event()
-        self.ending_seen = threading.Event()  # the same, for a thread: a hung core may hold the loop
+        self.ending_seen = (
+            threading.Event()
+        )  # the same, for a thread: a hung core may hold the loop
 
     def end(self) -> None:
         """Make ``run`` drain and return."""

@@ -13,7 +13,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from sessions.commands import AnyAnswer, AnyCommand
 from sessions.errors import OutcomeUnknown, SessionNotConnected, WireError
@@ -121,8 +121,7 @@ class WorkerProcess(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the pipe (asyncio calls this)."""
-        assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101 - tells mypy
-        self._transport = transport
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
         """Handle frames (asyncio calls this); nonsense on the pipe ends the process."""
@@ -130,7 +129,7 @@ class WorkerProcess(asyncio.Protocol):
             for frame in self._frames.feed(data):
                 self._handle(frame)
         except WireError as error:
-            log.error("worker %d: %s", self.pid, error)
+            log.warning("worker %d: %s", self.pid, error)
             self.kill()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -154,7 +153,7 @@ class WorkerProcess(asyncio.Protocol):
             case wire.Ready():
                 self._ready.set()
 
-    async def request(self, key: SessionKey, command: AnyCommand, timeout: float) -> AnyAnswer:
+    async def request(self, key: SessionKey, command: AnyCommand, seconds: float) -> AnyAnswer:
         """Ask and return the answer.
 
         Raises ``SessionNotConnected`` when it cannot be asked, ``OutcomeUnknown`` when it was
@@ -167,10 +166,10 @@ class WorkerProcess(asyncio.Protocol):
         self._waiting[number] = future
         self._write(wire.Request(number=number, workspace=key[0], session=key[1], command=command))
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 answer: AnyAnswer = await future
         except TimeoutError:
-            raise OutcomeUnknown(f"The worker gave no answer within {timeout:g} s.") from None
+            raise OutcomeUnknown(f"The worker gave no answer within {seconds:g} s.") from None
         finally:
             self._waiting.pop(number, None)
         return answer
@@ -190,9 +189,7 @@ class WorkerProcess(asyncio.Protocol):
         ready = asyncio.ensure_future(self._ready.wait())
         ended = asyncio.ensure_future(self.wait())
         try:
-            await asyncio.wait(
-                {ready, ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait({ready, ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             return self._ready.is_set()
         finally:
             ready.cancel()

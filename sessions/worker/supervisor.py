@@ -115,7 +115,7 @@ class Worker:
                 command, self._plan.environment, self._on_event
             )
         except OSError as error:
-            log.error("no worker process can be started: %s", error)
+            log.warning("no worker process can be started: %s", error)
             return Death.NOT_READY
         if self._retired.is_set():  # while the system was starting it
             self.process.kill()
@@ -158,11 +158,11 @@ class Worker:
         if key in self.sessions:  # else: the last words of a session that was moved or stopped
             self._listener.session_event(key, frame.body)
 
-    async def request(self, key: SessionKey, command: AnyCommand, timeout: float) -> AnyAnswer:
+    async def request(self, key: SessionKey, command: AnyCommand, seconds: float) -> AnyAnswer:
         """Ask the process; raise ``SessionNotConnected`` (not asked) or ``OutcomeUnknown``."""
         if self.process is None or not self._ready:
             raise SessionNotConnected("The session's worker is being started.")
-        return await self.process.request(key, command, timeout)
+        return await self.process.request(key, command, seconds)
 
     async def remove(self, key: SessionKey) -> None:
         """Stop the session; its drain may still deliver events, so it is forgotten afterwards."""
@@ -243,12 +243,12 @@ class Supervisor:
         if worker is not None and worker.process is not None:
             worker.process.kill()
 
-    async def request(self, key: SessionKey, command: AnyCommand, timeout: float) -> AnyAnswer:
+    async def request(self, key: SessionKey, command: AnyCommand, seconds: float) -> AnyAnswer:
         """Ask the session's provider; raise ``SessionNotConnected`` or ``OutcomeUnknown``."""
         worker = self._homes.get(key)
         if worker is None:
             raise SessionNotConnected("The session is not running.", user_action="Start it.")
-        return await worker.request(key, command, timeout)
+        return await worker.request(key, command, seconds)
 
     async def close(self) -> None:
         """Drain and end all workers, side by side."""
