@@ -1,0 +1,3 @@
+"""Who asks, in which workspace, and what they may do."""
+
+from __future__ import annotations

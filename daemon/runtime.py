@@ -1,0 +1,188 @@
+"""The running daemon: what it is made of, in which order it starts and stops.
+
+Start: lock, database, engine, streams. Stop: sends in hand finish, workers drain, streams
+are told and closed, then the database. Transports are given to it by the composition root.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import NamedTuple, Self
+
+from daemon.auth.authenticator import Authenticator
+from daemon.clock import SystemClock
+from daemon.config import Settings
+from daemon.hub.hub import Hub, HubBounds, new_epoch
+from daemon.hub.interest import Filter
+from daemon.services.engine import Engine
+from daemon.services.streams import StreamLimits, StreamService
+from daemon.storage.data_dir import DaemonLock, prepare
+from daemon.storage.database import Database
+from daemon.storage.known_chats import SqliteKnownChats
+from daemon.storage.meta import Meta
+from daemon.storage.sends import SqliteSendJournal
+from daemon.storage.sessions import SqliteSessionStore
+from daemon.storage.workspaces import DEFAULT, WorkspaceStore
+from sessions.manager import ManagerSettings, MemorySettings, Ports, SessionManager
+from sessions.ports import Clock, Published
+from sessions.worker.process import Limits, worker_environment
+from sessions.worker.supervisor import Plan
+
+log = logging.getLogger("zapd")
+
+BASE_URL = "base_url"  # what `zapd login-link` reads
+PRUNE_SECONDS = 3600
+HOUR_MS = 3_600_000
+
+
+class Surroundings(NamedTuple):
+    """What the process brings along: its environment, and how a worker is started."""
+
+    environment: Mapping[str, str]
+    worker_command: Sequence[str]
+
+
+class Runtime:
+    """All parts of one daemon. Made by :meth:`open`; whoever opened it closes it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        database: Database,
+        manager: SessionManager,
+        hub: Hub,
+    ) -> None:
+        """Join parts that are open already (called by :meth:`open`)."""
+        self.settings = settings
+        self.clock = clock
+        self.database = database
+        self.manager = manager
+        self.hub = hub
+        secret = settings.jwt_secret.reveal() if settings.jwt_secret else None
+        self.auth = Authenticator.over(database, clock, secret)
+        self.engine = Engine(manager)
+        limits = StreamLimits(settings.streams_per_credential, settings.ping_seconds)
+        self.streams = StreamService(hub, clock, self._snapshot, self.auth.still_valid, limits)
+        self.journal = SqliteSendJournal(database, clock)
+        self.ready = False
+        self.stopping = False
+        self._stack = AsyncExitStack()
+
+    @classmethod
+    async def open(cls, settings: Settings, around: Surroundings) -> Self:
+        """Take the data directory and build everything; nothing runs yet.
+
+        Raises ``StorageError`` where the directory or its database cannot be used.
+        """
+        clock = SystemClock()
+        async with AsyncExitStack() as stack:
+            prepare(settings.data_dir)
+            stack.callback(DaemonLock.acquire(settings.data_dir).release)
+            database = await Database.open(settings.data_dir, daemon=True)
+            stack.push_async_callback(database.close)
+            known = await SqliteKnownChats.load(database)
+            stack.push_async_callback(known.close)
+            memory = _memory(settings)
+            hub = Hub(new_epoch(), _bounds(settings, memory))
+            ports = Ports(
+                clock=clock,
+                sink=hub,
+                sessions=SqliteSessionStore(database),
+                sends=SqliteSendJournal(database, clock),
+                known_chats=known,
+            )
+            manager = SessionManager(_manager(settings, memory), ports, _plan(settings, around))
+            runtime = cls(settings, clock, database, manager, hub)
+            runtime._stack = stack.pop_all()
+        runtime._stack.push_async_callback(runtime.auth.close)
+        await WorkspaceStore(database, clock, settings.token_scopes).ensure(DEFAULT)
+        return runtime
+
+    async def start(self, base_url: str) -> None:
+        """Take up what the last life left; from here on it is ready."""
+        await Meta(self.database).set(BASE_URL, base_url)
+        await self.manager.start()
+        self.ready = True
+
+    async def run(self) -> None:
+        """Do what is due each second, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.streams.run())
+            tasks.create_task(self._prune())
+            while True:
+                await asyncio.sleep(1.0)
+                self.manager.tick()
+
+    async def _prune(self) -> None:
+        """Forget finished sends, and with them their Idempotency-Keys, after their time."""
+        while True:
+            keep_ms = int(self.settings.sends_keep_hours * HOUR_MS)
+            gone = await self.journal.prune(keep_ms)
+            if gone:
+                log.info("%d finished sends were forgotten", gone)
+            await asyncio.sleep(PRUNE_SECONDS)
+
+    async def drain(self) -> None:
+        """Finish what is in hand, end the workers, then tell the streams; within the deadline."""
+        self.stopping = True
+        try:
+            async with asyncio.timeout(self.settings.shutdown_seconds):
+                await self.manager.close()
+        except TimeoutError:
+            log.warning("not everything drained within %g s", self.settings.shutdown_seconds)
+        await self.streams.close("restart", 2.0)
+
+    async def close(self) -> None:
+        """Give everything back; last the lock."""
+        self.ready = False
+        await self._stack.aclose()
+
+    def _snapshot(self, workspace: str, _: Filter) -> list[Published]:
+        return self.manager.status_events(workspace)
+
+
+def _memory(settings: Settings) -> MemorySettings:
+    return MemorySettings(
+        budget=settings.memory_budget,
+        chat_bytes=settings.chat_max_bytes,
+        session_bytes=settings.session_max_bytes,
+        chat_messages=settings.chat_max_messages,
+        idle_seconds=int(settings.chat_idle_seconds),
+    )
+
+
+def _bounds(settings: Settings, memory: MemorySettings) -> HubBounds:
+    return HubBounds(
+        ring_events=settings.ring_events,
+        ring_bytes=min(settings.ring_bytes, memory.rings),
+        total_bytes=memory.rings,
+        subscriber_bytes=settings.subscriber_bytes,
+    )
+
+
+def _manager(settings: Settings, memory: MemorySettings) -> ManagerSettings:
+    return ManagerSettings(
+        stores=settings.data_dir / "sessions",
+        memory=memory,
+        pairing_host_seconds=settings.pairing_host_seconds,
+        send_queue_max=settings.send_queue_max,
+        send_timeout=settings.send_timeout_seconds,
+    )
+
+
+def _plan(settings: Settings, around: Surroundings) -> Plan:
+    return Plan(
+        command=around.worker_command,
+        environment=worker_environment(around.environment),
+        limits=Limits(
+            ready=settings.worker_ready_seconds,
+            heartbeat=settings.worker_heartbeat_seconds,
+            hung=settings.worker_hung_seconds,
+            drain=settings.worker_drain_seconds,
+        ),
+        sessions_per_worker=settings.sessions_per_worker,
+    )

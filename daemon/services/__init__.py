@@ -1,0 +1,3 @@
+"""The use cases, one file a resource: what a route, a dialect or a webhook asks for."""
+
+from __future__ import annotations

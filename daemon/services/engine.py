@@ -1,0 +1,147 @@
+"""The use cases on sessions, chats and messages: what a route or a dialect asks for.
+
+Everything is asked by a principal and stays in its workspace: a name of another workspace
+is a name that does not exist. Transports hold no logic, so that all of them say the same.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from daemon.auth.principal import Principal
+from daemon.errors import ApiError
+from sessions import commands as c
+from sessions.cache.chats import ChatPage, ChatQuery, ChatRow
+from sessions.cache.messages import Entry
+from sessions.errors import SessionNotFound
+from sessions.ids import ChatRef, SessionKey, check_session, split_chat_id
+from sessions.manager import Anchor, SessionManager, TextToSend
+from sessions.manager.live import LiveSession
+from sessions.models import Contact, ProviderName, QrCode, Session
+
+#: WhatsApp's own limit, in characters.
+TEXT_MAX = 65_536
+
+
+class Engine:
+    """The session manager, asked by principals."""
+
+    def __init__(self, manager: SessionManager) -> None:
+        """Ask ``manager``."""
+        self._manager = manager
+
+    # -- sessions
+
+    def sessions(self, who: Principal) -> list[Session]:
+        """Return the sessions that the principal may see."""
+        found = self._manager.lifecycle.of_workspace(who.workspace)
+        return [live.view() for live in found if who.session in (None, live.record.id)]
+
+    def session(self, who: Principal, id: str) -> Session:
+        """Return one session."""
+        return self._live(who, id).view()
+
+    async def create(self, who: Principal, id: str, label: str, provider: ProviderName) -> Session:
+        """Make a session."""
+        live = await self._manager.lifecycle.create(who.workspace, id, label, provider)
+        return live.view()
+
+    async def delete(self, who: Principal, id: str) -> None:
+        """Close and forget a session."""
+        await self._manager.delete(self._live(who, id).key)
+
+    def order(
+        self, who: Principal, id: str, what: Literal["start", "stop", "restart", "logout"]
+    ) -> Session:
+        """Start, stop, restart or log out a session, in the background; return it as it is."""
+        live = self._live(who, id)
+        getattr(self._manager.lifecycle, what)(live)
+        return live.view()
+
+    def qr(self, who: Principal, id: str) -> QrCode:
+        """Return the code to scan now."""
+        return self._manager.qr(self._live(who, id).key)
+
+    async def pairing_code(self, who: Principal, id: str, phone: str) -> c.Code:
+        """Ask for a code to type into the phone."""
+        return await self._manager.pairing_code(self._live(who, id).key, phone)
+
+    async def sandbox(self, who: Principal, id: str, command: c.SandboxCommand) -> c.AnyAnswer:
+        """Play a command of the scripted phone."""
+        return await self._manager.sandbox(self._live(who, id).key, command)
+
+    def _live(self, who: Principal, id: str) -> LiveSession:
+        if who.session not in (None, id):
+            raise SessionNotFound("There is no such session.")
+        return self._manager.lifecycle.get(SessionKey(who.workspace, check_session(id)))
+
+    # -- chats
+
+    def chats(self, query: ChatQuery) -> ChatPage:
+        """Return a page of the chat list (``query`` names the workspace)."""
+        return self._manager.views.chats(query)
+
+    def chat(self, who: Principal, chat: str) -> ChatRow:
+        """Return one chat."""
+        return self._manager.views.chat(self._ref(who, chat))
+
+    async def mark_read(self, who: Principal, chat: str) -> ChatRow:
+        """Tell WhatsApp that the chat was read; return the chat."""
+        ref = self._ref(who, chat)
+        await self._manager.mark_read(ref)
+        return self._manager.views.chat(ref)
+
+    async def set_typing(
+        self, who: Principal, chat: str, *, is_typing: bool, kind: Literal["text", "audio"]
+    ) -> None:
+        """Show, or stop showing, that the account types."""
+        await self._manager.set_typing(self._ref(who, chat), is_typing=is_typing, kind=kind)
+
+    def _ref(self, who: Principal, chat: str) -> ChatRef:
+        """Return the chat's whole name; its session must exist in the principal's workspace."""
+        session, jid = split_chat_id(chat)
+        return ChatRef(*self._live(who, session).key, jid)
+
+    # -- messages
+
+    def messages(self, who: Principal, chat: str, anchor: Anchor | None, limit: int) -> list[Entry]:
+        """Return messages of a chat, newest first."""
+        return self._manager.views.messages(self._ref(who, chat), anchor, limit)
+
+    def message(self, who: Principal, id: str) -> Entry:
+        """Return one message."""
+        return self._manager.views.message(who.workspace, id)
+
+    async def send_text(
+        self,
+        who: Principal,
+        chat: str,
+        text: str,
+        *,
+        reply_to: str | None = None,
+        client_ref: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> bytes:
+        """Accept a text; return the message as ``pending``."""
+        if not text.strip():
+            raise ApiError("text_empty")
+        if len(text) > TEXT_MAX:
+            raise ApiError(
+                "text_too_long", f"The text has {len(text)} characters; WhatsApp takes {TEXT_MAX}."
+            )
+        request = TextToSend(
+            chat=self._ref(who, chat),
+            text=text,
+            reply_to=reply_to,
+            client_ref=client_ref,
+            idempotency_key=idempotency_key,
+        )
+        return await self._manager.send_text(request)
+
+    # -- contacts
+
+    def contacts(
+        self, who: Principal, session: str | None, after: tuple[str, str] | None, limit: int
+    ) -> tuple[list[Contact], tuple[str, str] | None]:
+        """Return a page of contacts, and where to go on."""
+        return self._manager.views.contacts(who.workspace, session, after, limit)

@@ -1,0 +1,148 @@
+"""The OpenAPI document, made from the table of routes and the types that it names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from daemon.errors import PROBLEMS
+from daemon.transports.rest.route import ApiRoute
+
+_REF = "#/components/schemas/{name}"
+#: What any route may answer, whatever it is for.
+ANYWHERE = ("unauthorized", "rate_limited", "internal_error")
+_BODY = ("malformed_json", "wrong_type", "unknown_field", "body_too_large")
+_QUERY = ("unknown_parameter", "invalid_parameter")
+
+
+def codes_of(route: ApiRoute) -> list[str]:
+    """Return the codes that a route may answer, each once."""
+    codes = [*ANYWHERE, *route.errors]
+    codes += ["missing_scope"] if route.scopes else []
+    codes += _BODY if route.body else ()
+    codes += _QUERY if route.query else ()
+    codes += ["wrong_origin"] if route.method != "GET" else []
+    return sorted(set(codes))
+
+
+def document(routes: Iterable[ApiRoute], version: str) -> dict[str, Any]:
+    """Return the whole document, as OpenAPI 3.1."""
+    table = list(routes)
+    schemas, components = _components(table)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in table:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "zapd",
+            "version": version,
+            "description": "WhatsApp sessions, held in RAM and streamed. Times are ISO 8601 UTC.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": components | {"Problem": _problem_schema()},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+                "ticket": {"type": "apiKey", "in": "query", "name": "ticket"},
+            },
+        },
+        "security": [{"bearer": []}, {"apiKey": []}],
+    }
+
+
+def _components(table: list[ApiRoute]) -> tuple[dict[type, dict[str, Any]], dict[str, Any]]:
+    types = {t for route in table for t in (route.query, route.body, route.answer) if t is not None}
+    ordered = sorted(types, key=lambda t: t.__name__)
+    schemas, components = msgspec.json.schema_components(ordered, ref_template=_REF)
+    return dict(zip(ordered, schemas, strict=True)), dict(components)
+
+
+def _operation(route: ApiRoute, schemas: dict[type, dict[str, Any]]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": route.handler.__name__,
+        "summary": route.summary,
+        "tags": [route.path.split("/")[2]],
+        "parameters": [*_path_parameters(route), *_query_parameters(route), *_headers(route)],
+        "responses": {str(route.status): _success(route, schemas), **_problems(route)},
+        "x-scopes": [str(scope) for scope in route.scopes],
+    }
+    if route.body is not None:
+        operation["requestBody"] = {
+            "content": {"application/json": {"schema": schemas[route.body]}}
+        }
+    return operation
+
+
+def _path_parameters(route: ApiRoute) -> list[dict[str, Any]]:
+    names = re.findall(r"{(\w+)}", route.path)
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in names
+    ]
+
+
+def _query_parameters(route: ApiRoute) -> list[dict[str, Any]]:
+    if route.query is None:
+        return []
+    schema = msgspec.json.schema_components([route.query])[1][route.query.__name__]
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "schema": part,
+        }
+        for name, part in schema["properties"].items()
+    ]
+
+
+def _headers(route: ApiRoute) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+        for name, text in route.headers.items()
+    ]
+
+
+def _success(route: ApiRoute, schemas: dict[type, dict[str, Any]]) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": "Done."}
+    if route.status != 204:  # noqa: PLR2004 - a 204 has no body
+        text = {"schema": {"type": "string"}}
+        json = {"schema": schemas[route.answer]} if route.answer else text
+        response["content"] = {
+            kind: json if kind == "application/json" else text for kind in route.media
+        }
+    return response
+
+
+def _problems(route: ApiRoute) -> dict[str, Any]:
+    by_status: dict[int, list[str]] = {}
+    for code in codes_of(route):
+        by_status.setdefault(PROBLEMS[code].status, []).append(code)
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        str(status): {"description": ", ".join(codes), "content": content}
+        for status, codes in sorted(by_status.items())
+    }
+
+
+def _problem_schema() -> dict[str, Any]:
+    text = {"type": "string"}
+    return {
+        "type": "object",
+        "description": "RFC 9457. `code` is stable.",
+        "required": ["type", "title", "status", "code", "detail"],
+        "properties": {
+            "type": text,
+            "title": text,
+            "status": {"type": "integer"},
+            "code": {"type": "string", "enum": sorted(PROBLEMS)},
+            "detail": text,
+            "user_action": text,
+        },
+    }
