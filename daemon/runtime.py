@@ -91,7 +91,7 @@ class Runtime:
             ports = Ports(
                 clock=clock,
                 sink=hub,
-                sessions=SqliteSessionStore(database),
+                sessions=SqliteSessionStore(database, known),
                 sends=SqliteSendJournal(database, clock),
                 known_chats=known,
             )

@@ -14,8 +14,8 @@ class Principal:
 
     ``credential`` names what let it in (never the secret): a stream ends when that is
     revoked, and the rate limit counts by it. ``expires_at`` is milliseconds since 1970.
-    ``session`` narrows a ``pair`` credential to one session. ``opening`` is, for a ticket,
-    which opening of its stream this is: a newer one ends it.
+    ``session`` narrows a ``pair`` credential to one session. ``ticket`` is the name (not the
+    secret) of the ticket that was shown, if one was; its ``credential`` is its issuer's.
     """
 
     workspace: str
@@ -25,7 +25,7 @@ class Principal:
     credential: str
     expires_at: int | None = None
     session: str | None = None
-    opening: tuple[str, int] | None = None
+    ticket: str | None = None
 
     def may(self, *any_of: Scope) -> bool:
         """Tell whether one of the scopes is held (scopes are widened when they are read)."""

@@ -1,0 +1,224 @@
+"""The embedded SQLite file: one connection that writes, one that reads.
+
+Whoever writes hands a job to :meth:`Database.write`, or to :meth:`Database.submit` when
+nobody waits for it. Jobs that arrive while a commit is under way go together into the
+next transaction: many sends cost one sync of the disk. When a job of a group fails the
+whole group is rolled back and each job runs again alone, so that one caller's error is
+never another's. A job may therefore run twice: it must do nothing but talk to the
+connection it is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+
+import aiosqlite
+
+from daemon.storage.data_dir import DATABASE, prepare, private_file, running_pid
+from daemon.storage.failures import DatabaseTooNew, StorageError, from_sqlite
+from daemon.storage.migrations import MIGRATIONS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+T = TypeVar("T")
+Job = Callable[[aiosqlite.Connection], Awaitable[T]]
+Values = Iterable[Any]
+
+BUSY_MS = 5000
+GROUP_MAX = 256  # jobs in one transaction: bounds how long the first of them waits
+
+
+class _Pending(NamedTuple):
+    job: Job[Any]
+    done: asyncio.Future[Any]
+
+
+class Database:
+    """An open database. Make it with :meth:`open`; whoever opened it closes it."""
+
+    def __init__(
+        self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection
+    ) -> None:
+        self.path = path
+        self._writer = writer
+        self._reader = reader
+        self._pending: list[_Pending] = []
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="database writer")
+
+    @classmethod
+    async def open(cls, data_dir: Path, *, daemon: bool = False) -> Self:
+        """Open the file of the data directory, making and migrating it where needed.
+
+        ``daemon`` tells that the caller holds the directory's :class:`DaemonLock`: a command
+        beside a running daemon may not change the shape of what that daemon uses.
+
+        Raises:
+            StorageError: with a sentence for people.
+        """
+        path = private_file(prepare(data_dir) / DATABASE)
+        writer = await _connect(path)
+        try:
+            await _migrate(writer, other=None if daemon else running_pid(data_dir))
+            reader = await _connect(path)
+        except sqlite3.Error as error:
+            await writer.close()
+            raise from_sqlite(error) from error
+        except StorageError:
+            await writer.close()
+            raise
+        await reader.execute("PRAGMA query_only = 1")
+        return cls(path, writer, reader)
+
+    async def write(self, job: Job[T]) -> T:
+        """Run the job in a transaction; return when its result would survive a power cut."""
+        return await self.submit(job)
+
+    def submit(self, job: Job[T]) -> asyncio.Future[T]:
+        """Hand the job over without waiting; its result or error is the future's."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if self._closing:
+            done.set_exception(StorageError("The database is closed."))
+        else:
+            self._pending.append(_Pending(job, done))
+            self._wake.set()
+        return done
+
+    async def execute(self, sql: str, values: Values = ()) -> int:
+        """Write one statement; return how many rows it changed."""
+        bound = tuple(values)
+
+        async def job(connection: aiosqlite.Connection) -> int:
+            return await changed(connection, sql, bound)
+
+        return await self.write(job)
+
+    async def all(self, sql: str, values: Values = ()) -> list[sqlite3.Row]:
+        """Return the rows of a query, as of the last commit."""
+        try:
+            return list(await self._reader.execute_fetchall(sql, tuple(values)))
+        except sqlite3.Error as error:
+            raise from_sqlite(error) from error
+
+    async def one(self, sql: str, values: Values = ()) -> sqlite3.Row | None:
+        """Return the first row of a query, or None."""
+        rows = await self.all(sql, values)
+        return rows[0] if rows else None
+
+    async def close(self) -> None:
+        """Write what was handed over, then close; a second call does nothing."""
+        if self._closing:
+            return
+        self._closing = True
+        self._wake.set()
+        await self._task
+        await self._reader.close()
+        await self._writer.close()
+
+    async def _run(self) -> None:
+        while not (self._closing and not self._pending):
+            await self._wake.wait()
+            self._wake.clear()
+            while self._pending:
+                group, self._pending = self._pending[:GROUP_MAX], self._pending[GROUP_MAX:]
+                await self._commit(group)
+
+    async def _commit(self, group: list[_Pending]) -> None:
+        try:
+            results = await self._transaction(group)
+        except Exception as error:  # noqa: BLE001 - whatever a job raises is its caller's
+            if len(group) == 1:
+                _fail(group[0], error)
+                return
+            for pending in group:
+                await self._commit([pending])
+            return
+        for pending, result in zip(group, results, strict=True):
+            if not pending.done.done():
+                pending.done.set_result(result)
+
+    async def _transaction(self, group: list[_Pending]) -> list[Any]:
+        connection = self._writer
+        try:
+            await connection.execute("BEGIN IMMEDIATE")
+            results = [await pending.job(connection) for pending in group]
+            await connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                await connection.execute("ROLLBACK")
+        return results
+
+
+async def changed(connection: aiosqlite.Connection, sql: str, values: Values = ()) -> int:
+    """Run a statement within a job; return how many rows it changed."""
+    cursor = await connection.execute(sql, tuple(values))
+    count = cursor.rowcount
+    await cursor.close()
+    return count
+
+
+def _fail(pending: _Pending, error: Exception) -> None:
+    shown = from_sqlite(error) if isinstance(error, sqlite3.Error) else error
+    if shown is not error:
+        shown.__cause__ = error
+    if not pending.done.done():
+        pending.done.set_exception(shown)
+
+
+async def _connect(path: Path) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
+    connection.row_factory = sqlite3.Row
+    try:
+        await connection.execute("PRAGMA journal_mode = WAL")
+        for name, value in (
+            ("synchronous", "FULL"),
+            ("foreign_keys", "ON"),
+            ("journal_size_limit", 64 << 20),
+            ("secure_delete", "ON"),  # a forgotten message text leaves no copy in free pages
+        ):
+            await connection.execute(f"PRAGMA {name} = {value}")
+    except sqlite3.Error as error:
+        await connection.close()
+        raise from_sqlite(error) from error
+    return connection
+
+
+async def _version(connection: aiosqlite.Connection) -> int:
+    rows = list(await connection.execute_fetchall("PRAGMA user_version"))
+    return int(rows[0][0])
+
+
+async def _migrate(connection: aiosqlite.Connection, *, other: str | None) -> None:
+    """Take the steps that the file lacks, all or none; two processes may try at once."""
+    if await _version(connection) == len(MIGRATIONS):
+        return
+    await connection.execute("BEGIN IMMEDIATE")
+    try:
+        found = await _version(connection)
+        _check_version(found, other)
+        for step in MIGRATIONS[found:]:
+            for statement in step:
+                await connection.execute(statement)
+        await connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        await connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            await connection.execute("ROLLBACK")
+
+
+def _check_version(found: int, other: str | None) -> None:
+    if found > len(MIGRATIONS):
+        raise DatabaseTooNew(
+            f"The database is of a newer zapd (version {found}; this one knows {len(MIGRATIONS)}).",
+            user_action="Install that newer zapd, or put back the backup made before it.",
+        )
+    if 0 < found < len(MIGRATIONS) and other:
+        raise StorageError(
+            f"The running daemon (pid {other}) is of an older zapd than this command.",
+            user_action="Restart the daemon first.",
+        )

@@ -1,0 +1,3 @@
+"""Tests of daemon/auth."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tests of daemon/cli."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tests of daemon/config."""
+
+from __future__ import annotations

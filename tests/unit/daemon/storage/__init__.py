@@ -1,0 +1,3 @@
+"""Tests of daemon/storage."""
+
+from __future__ import annotations
