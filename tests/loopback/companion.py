@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -137,7 +137,7 @@ class Companion:
                 node.attrs["offline"] = "1"
             count = {"count": str(len(waiting))}
             done = Node("ib", {"from": SERVER_JID}, [Node("offline", count)])
-            await self._send([*waiting, done])
+            await self._send([_preview(waiting), *waiting, done])
         self.record.watch.touch()
 
     async def deliver(self, nodes: Sequence[Node]) -> None:
@@ -190,6 +190,19 @@ class Companion:
                 await self.connection.send(node)
         except ConnectionClosed:
             self._active = False
+
+
+def _preview(waiting: list[Node]) -> Node:
+    """Says what will come (whatsmeow `connectionevents.go`, `handleIB`: all five are read)."""
+    tags = Counter(node.tag for node in waiting)
+    counts = {
+        "count": str(len(waiting)),
+        "message": str(tags["message"]),
+        "receipt": str(tags["receipt"]),
+        "notification": str(tags["notification"]),
+        "appdata": "0",
+    }
+    return Node("ib", {"from": SERVER_JID}, [Node("offline_preview", counts)])
 
 
 def _mailbox_key(tag: str, node: Node) -> _Key:

@@ -40,6 +40,9 @@ def _about(sentence: str, given: dict[str, str]) -> str:
     return sentence[:300] if given else "A parameter is missing."
 
 
+_DISCARDED = 16 << 20  # bytes of a body that is too large which are read all the same
+
+
 async def read_body(request: Request, shape: type[T], most: int) -> T:
     """Return the JSON body as ``shape``; read at most ``most`` bytes of it."""
     raw = await _read_bytes(request, most)
@@ -54,26 +57,25 @@ async def read_body(request: Request, shape: type[T], most: int) -> T:
 
 
 async def _read_bytes(request: Request, most: int) -> bytes:
-    announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > most:
-        raise _too_large(most)
+    """Return the body. One that is too large is read on a while and thrown away.
+
+    Else the connection would be reset before the client has read why.
+    """
     parts: list[bytes] = []
     size = 0
     try:
         async for part in request.stream():
             size += len(part)
-            if size > most:
-                raise _too_large(most)
-            parts.append(part)
+            if size <= most:
+                parts.append(part)
+            elif size > most + _DISCARDED:
+                break
     except ClientDisconnect as error:
         raise ApiError("malformed_json", "The body ended early.") from error
+    if size > most:
+        sentence = f"The body is over {most} bytes."
+        raise ApiError("body_too_large", sentence, headers={"Connection": "close"})
     return b"".join(parts)
-
-
-def _too_large(most: int) -> ApiError:
-    return ApiError(
-        "body_too_large", f"The body is over {most} bytes.", headers={"Connection": "close"}
-    )
 
 
 def encode_cursor(place: tuple[Any, ...] | None) -> str | None:
