@@ -74,11 +74,21 @@ def run(
 async def _serve(settings: Settings, around: Surroundings, notifier: Notifier) -> None:
     runtime = await Runtime.open(settings, around)
     try:
-        with listening_socket(settings.host, settings.port, settings.stream_sndbuf) as listener:
+        with _listen(settings) as listener:
             base = settings.base_url(listener.getsockname()[1])
             await _live(runtime, _server(runtime), listener, base, notifier)
     finally:
         await runtime.close()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        return listening_socket(settings.host, settings.port, settings.stream_sndbuf)
+    except OSError as error:
+        raise OSError(
+            f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
+            "End what uses it, or choose another with --port or ZAPD_PORT."
+        ) from error
 
 
 async def _live(
