@@ -1,0 +1,125 @@
+"""A real worker process with the real core, driven over the wire as the daemon drives it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Self, TypeVar
+
+from sessions import commands as c
+from sessions.commands import AnyAnswer, AnyCommand
+from sessions.events import AnyEvent
+from sessions.models import ProviderName
+from sessions.worker import wire
+
+_REPOSITORY = Path(__file__).parents[5]
+_PATIENCE = 20.0
+EventT = TypeVar("EventT")
+
+
+class Worker:
+    """One process; ``session`` names which of its sessions is meant."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        """Made by ``running``."""
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self._numbers = 0
+        self._answers: dict[int, asyncio.Future[AnyAnswer]] = {}
+        self._arrived = asyncio.Event()
+        self.events: dict[str, list[AnyEvent]] = {}
+        self.has_ended = False
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def running(cls, command: list[str]) -> AsyncIterator[Self]:
+        """A worker started by ``command``; killed on leaving if it still lives."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            fd = theirs.fileno()
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                *("--fd", str(fd), "--provider", "whatsapp"),
+                cwd=_REPOSITORY,
+                env={**os.environ, "NEONIZE_BOT_TAG": "off"},
+                stdout=asyncio.subprocess.DEVNULL,
+                pass_fds=(fd,),
+            )
+        reader, writer = await asyncio.open_connection(sock=ours)
+        worker = cls(process, reader, writer)
+        reading = asyncio.get_running_loop().create_task(worker.read())
+        try:
+            yield worker
+        finally:
+            reading.cancel()
+            writer.close()
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def read(self) -> None:
+        """Take frames until the worker ends."""
+        frames = wire.parent_side()
+        with contextlib.suppress(ConnectionError):
+            while data := await self._reader.read(65536):
+                for frame in frames.feed(data):
+                    if isinstance(frame, wire.Reply):
+                        self._answers.pop(frame.number).set_result(frame.answer)
+                    elif isinstance(frame, wire.Emitted):
+                        self.events.setdefault(frame.session, []).append(frame.body)
+                self._arrived.set()
+        self.has_ended = True
+        self._arrived.set()
+
+    async def ask(self, command: AnyCommand, session: str = "s1") -> AnyAnswer:
+        """Return the answer to a command."""
+        self._numbers += 1
+        request = wire.Request(
+            number=self._numbers, workspace="w", session=session, command=command
+        )
+        answer: asyncio.Future[AnyAnswer] = asyncio.get_running_loop().create_future()
+        self._answers[self._numbers] = answer
+        self._writer.write(wire.encode(request))
+        async with asyncio.timeout(_PATIENCE):
+            return await answer
+
+    async def start(self, store: Path, session: str = "s1") -> None:
+        """Open a session with the keys in ``store``."""
+        await self.ask(c.Start(provider=ProviderName.WHATSAPP, store=str(store)), session)
+
+    async def event(self, kind: type[EventT], session: str = "s1") -> EventT:
+        """Return the next event of this kind, and forget it; others wait for later calls."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while (found := self.take(kind, session)) is None:
+                    assert not self.has_ended, f"the worker ended; before: {self.events}"
+                    self._arrived.clear()
+                    await self._arrived.wait()
+                return found
+        except TimeoutError:
+            raise AssertionError(f"no {kind.__name__}, but {self.events.get(session)}") from None
+
+    def take(self, kind: type[EventT], session: str = "s1") -> EventT | None:
+        """Return the first event of this kind that has come, and forget it."""
+        events = self.events.get(session, [])
+        for event in events:
+            if isinstance(event, kind):
+                events.remove(event)
+                return event
+        return None
+
+    async def end(self) -> int:
+        """Ask the worker to drain and end; return its exit code."""
+        self._writer.write(wire.encode(wire.Shutdown()))
+        async with asyncio.timeout(_PATIENCE):
+            return await self._process.wait()
