@@ -176,11 +176,12 @@ class Phone(Person):
         return wa_id
 
     async def _end(self, companion: Companion, error: Node) -> None:
-        if companion.connection:
+        connection = companion.connection  # the companion may close it first, and be None then
+        if connection:
             with contextlib.suppress(ConnectionClosed):
-                await companion.connection.send(error)
+                await connection.send(error)
                 await companion.settled(self._notification())
-                await companion.connection.close()
+                await connection.close()
 
     def _notification(self) -> Node:
         stamp = {"id": self._stamps.wa_id(), "t": self._stamps.seconds(), "type": "loopback"}
