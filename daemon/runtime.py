@@ -66,7 +66,14 @@ class Runtime:
         self.auth = Authenticator.over(database, clock, secret)
         self.engine = Engine(manager)
         limits = StreamLimits(settings.streams_per_credential, settings.ping_seconds)
-        self.streams = StreamService(hub, clock, self._snapshot, self.auth.still_valid, limits)
+        self.streams = StreamService(
+            hub,
+            clock,
+            self._snapshot,
+            self.auth.still_valid,
+            limits,
+            self.auth.stream_opened,
+        )
         self.journal = SqliteSendJournal(database, clock)
         self.ready = False
         self.stopping = False

@@ -191,7 +191,7 @@ class Settings:
         _STREAMS,
         Duration(0.1, 25),
         "20",
-        "How often a silent stream gets a ping, give or take a fifth.",
+        "How often a stream gets a ping, give or take a quarter.",
     )
     sessions_per_worker: int = _row(
         _WORKERS, Integer(1, 100), "5", "How many paired sessions share a worker process."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tests.support.daemon import Daemon, User
@@ -20,7 +22,7 @@ class Case(NamedTuple):
     path: str
     content: bytes | None = None
     json: Any = None
-    params: dict[str, str] = {}
+    params: Mapping[str, str] = MappingProxyType({})
 
 
 CASES = [

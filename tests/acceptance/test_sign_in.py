@@ -55,7 +55,9 @@ async def test_a_cookie_changes_nothing_for_another_page(
     headers = {"Origin": origin} if origin else {}
     refused = await browser.post("/v1/sessions", json={"id": "evil"}, headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (403, "wrong_origin")
-    allowed = await browser.post("/v1/sessions", json={"id": "own"}, headers={"Origin": daemon.base})
+    allowed = await browser.post(
+        "/v1/sessions", json={"id": "own"}, headers={"Origin": daemon.base}
+    )
     assert allowed.status_code == 201
 
 

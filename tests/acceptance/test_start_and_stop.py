@@ -122,7 +122,9 @@ async def test_the_readme_s_commands_work(daemon: Daemon) -> None:
     script = block[1].replace("http://127.0.0.1:8420", daemon.base)
     script = script.replace(".venv/bin/zapd", f"{sys.executable} -m daemon")
     script = script.replace("--scope", f"--data-dir {daemon.data_dir} --scope")
-    settle = 'curl -sf --retry 20 --retry-all-errors --retry-delay 1 -H "$AUTH" $API/sessions/main/qr\n'
+    settle = (
+        'curl -sf --retry 20 --retry-all-errors --retry-delay 1 -H "$AUTH" $API/sessions/main/qr\n'
+    )
     script = script.replace("curl -H", "curl -sSf --max-time 5 -H").replace(
         'curl -sSf --max-time 5 -H "$AUTH" -X POST $API/sessions/main/sandbox/scan',
         settle + 'curl -sSf --max-time 5 -H "$AUTH" -X POST $API/sessions/main/sandbox/scan',

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
+import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,10 +42,10 @@ async def _measure(messages: int, per_second: int) -> None:
             trips = [await _trip(user) for _ in range(200)]
             delays = await _delays(user, messages, per_second)
         await daemon.end()
-    print(f"start to /readyz          {ready:8.2f} s")
+    _say(f"start to /readyz          {ready:8.2f} s")
     _print("GET /livez", trips)
     _print(f"message, {per_second}/s", delays)
-    print(f"ratio of the medians      {statistics.median(delays) / statistics.median(trips):8.2f}")
+    _say(f"ratio of the medians      {statistics.median(delays) / statistics.median(trips):8.2f}")
 
 
 async def _trip(user: User) -> float:
@@ -68,6 +69,10 @@ async def _delays(user: User, messages: int, per_second: int) -> list[float]:
     return delays
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
 def _print(name: str, values: list[float]) -> None:
     cut = statistics.quantiles(values, n=100)
-    print(f"{name:25} {cut[49]:8.2f} ms median, {cut[98]:.2f} ms p99")
+    _say(f"{name:25} {cut[49]:8.2f} ms median, {cut[98]:.2f} ms p99")

@@ -36,7 +36,7 @@ async def stored(database: Database) -> list[str]:
 async def eventually(ask: Callable[[], Awaitable[object]], expected: object) -> None:
     """Wait until the answer is as expected."""
     async with asyncio.timeout(10):
-        while await ask() != expected:  # noqa: ASYNC110 - the disk tells nobody
+        while await ask() != expected:
             await asyncio.sleep(0.01)
 
 

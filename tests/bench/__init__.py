@@ -1,0 +1,7 @@
+"""Benchmarks: one module a subcommand of ``scripts/bench``.
+
+A module has ``arguments(parser)`` and ``run(options)``, and prints its table. Absolute numbers are
+this machine's; what is compared runs side by side, in turns, and is judged as a ratio.
+"""
+
+from __future__ import annotations
