@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -111,6 +112,7 @@ async def _live(
         running = tasks.create_task(runtime.run())
         beating = tasks.create_task(_beat(notifier))
         await server.up.wait()
+        _spare_the_collector()
         notifier.ready()
         log.info("zapd %s serves at %s", version("zapd"), base)
         await stop.wait()
@@ -121,6 +123,17 @@ async def _live(
         await serving
         running.cancel()
         beating.cancel()
+
+
+def _spare_the_collector() -> None:
+    """Let the garbage collector leave alone what lives as long as the daemon.
+
+    Its full passes stop the loop. `scripts/bench live --per-second 1000`, three runs each: a p99
+    of 147-185 ms without this, 2-93 ms with it. Messages in the caches are not tracked at all.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 50)
 
 
 async def _print_link(runtime: Runtime, base: str) -> None:
