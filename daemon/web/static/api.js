@@ -1,0 +1,85 @@
+// The daemon's API as this page uses it. The cookie is the credential; nothing is kept in the page.
+
+/** An answer that is not a success: RFC 9457, or no answer at all. */
+export class Problem extends Error {
+  /** @param {number} status @param {{code?: string, detail?: string, user_action?: string}} body */
+  constructor(status, body) {
+    super(body.detail || `The daemon answered ${status}.`);
+    this.status = status;
+    this.code = body.code || "";
+    this.userAction = body.user_action || "";
+  }
+}
+
+/** How far the daemon's clock is ahead of ours, in milliseconds. */
+let ahead = 0;
+/** The daemon's time. */
+export const now = () => Date.now() + ahead;
+
+/** Called on every 401: the cookie is no good any more. */
+export const session = { onEnd: () => {} };
+
+/**
+ * @param {string} method @param {string} path @param {object} [body]
+ * @param {Record<string, string>} [headers]
+ * @returns {Promise<Response>}
+ */
+async function ask(method, path, body, headers = {}) {
+  /** @type {RequestInit} */
+  // no-store: a 304 would bring back the `as_of` of an old answer
+  const init = { method, headers, cache: "no-store" };
+  if (body !== undefined) {
+    init.body = JSON.stringify(body);
+    init.headers = { ...headers, "Content-Type": "application/json" };
+  }
+  let answer;
+  try {
+    answer = await fetch(path, init);
+  } catch {
+    throw new Problem(0, { detail: "The daemon cannot be reached.", user_action: "Try again." });
+  }
+  const date = Date.parse(answer.headers.get("Date") || "");
+  const off = date - Date.now();
+  if (!Number.isNaN(off)) ahead = Math.abs(off) > 2000 ? off : 0; // Date is in whole seconds
+  if (answer.ok) return answer;
+  if (answer.status === 401) session.onEnd();
+  throw new Problem(answer.status, await answer.json().catch(() => ({})));
+}
+
+/** @param {Response} answer */
+const json = async (answer) => (answer.status === 204 ? null : answer.json());
+/** @param {string} path */
+const get = async (path) => json(await ask("GET", path));
+/** @param {string} path @param {object} [body] @param {Record<string, string>} [headers] */
+const post = async (path, body, headers) => json(await ask("POST", path, body, headers));
+
+const sessionPath = (/** @type {string} */ id) => `/v1/sessions/${encodeURIComponent(id)}`;
+const chatPath = (/** @type {string} */ id) => `/v1/chats/${encodeURIComponent(id)}`;
+
+export const api = {
+  sessions: () => get("/v1/sessions"),
+  createSession: (/** @type {object} */ values) => post("/v1/sessions", values),
+  deleteSession: (/** @type {string} */ id) => ask("DELETE", sessionPath(id)),
+  /** start, stop, restart, logout */
+  order: (/** @type {string} */ id, /** @type {string} */ what) => post(`${sessionPath(id)}/${what}`),
+  qr: (/** @type {string} */ id) => get(`${sessionPath(id)}/qr`),
+  qrPicture: async (/** @type {string} */ id) =>
+    (await ask("GET", `${sessionPath(id)}/qr`, undefined, { Accept: "image/svg+xml" })).blob(),
+  pairingCode: (/** @type {string} */ id, /** @type {string} */ phone) =>
+    post(`${sessionPath(id)}/pairing-code`, { phone }),
+  /** scan, receive, drop, logout */
+  sandbox: (/** @type {string} */ id, /** @type {string} */ what, /** @type {object} */ body = undefined) =>
+    post(`${sessionPath(id)}/sandbox/${what}`, body),
+
+  chats: (/** @type {string | null} */ cursor = null) =>
+    get(`/v1/chats?limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`),
+  chat: (/** @type {string} */ id) => get(chatPath(id)),
+  read: (/** @type {string} */ id) => post(`${chatPath(id)}/read`),
+  typing: (/** @type {string} */ id, /** @type {boolean} */ isTyping) =>
+    post(`${chatPath(id)}/typing`, { is_typing: isTyping }),
+  messages: (/** @type {string} */ id, /** @type {string | null} */ before = null) =>
+    get(`${chatPath(id)}/messages?limit=50${before ? `&before=${encodeURIComponent(before)}` : ""}`),
+  send: (/** @type {string} */ id, /** @type {string} */ text, /** @type {string} */ ref) =>
+    post(`${chatPath(id)}/messages`, { type: "text", text, client_ref: ref }, { "Idempotency-Key": ref }),
+  signOut: () => ask("POST", "/logout"),
+};

@@ -1,0 +1,103 @@
+// The list of chats, newest activity first.
+
+import { api } from "./api.js";
+import { attempt, byId, clone, place, setText } from "./dom.js";
+import { chatName, messageText, sessionName, shortTime, tick } from "./words.js";
+
+/** The address of a chat within the page: the browser's back button closes it. */
+export const chatHash = (/** @type {string} */ id) => `#chat=${encodeURIComponent(id)}`;
+
+/** @param {string} id @returns {HTMLElement | null} the chat's link in the list */
+export const linkOf = (id) => byId("chat-list").querySelector(`a[href="${CSS.escape(chatHash(id))}"]`);
+
+/** @returns {string | null} the chat that the address names */
+export function chatOfHash() {
+  const [, id] = /^#chat=(.+)$/.exec(location.hash) || [];
+  try {
+    return id ? decodeURIComponent(id) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @param {import("./store.js").Store} store */
+export function showChats(store) {
+  /** @type {Map<string, {root: HTMLElement, parts: Record<string, any>, shown: any}>} */
+  const rows = new Map();
+
+  function render() {
+    const chats = [...store.chats.values()].sort(byActivity);
+    for (const id of rows.keys()) if (!store.chats.has(id)) rows.delete(id);
+    place(byId("chat-list"), chats.map((chat) => update(chat).root));
+    const hasLine = [...store.sessions.values()].some((session) => session.state === "connected");
+    const isAlone = !hasLine && !chats.length;
+    byId("main").classList.toggle("alone", isAlone);
+    byId("chats").hidden = isAlone;
+    byId("no-chats").hidden = chats.length > 0;
+    byId("no-chat-open").hidden = !chats.length || Boolean(store.open);
+  }
+
+  function update(/** @type {any} */ chat) {
+    const row = rows.get(chat.id) || { ...clone("chat-row"), shown: null };
+    rows.set(chat.id, row);
+    const { root, parts } = row;
+    const session = store.sessions.get(chat.session);
+    const typing = store.typing.has(chat.id);
+    const isOpen = store.open === chat.id;
+    const shown = [chat, session?.label, session?.provider, typing, isOpen, store.sessions.size > 1];
+    if (row.shown?.every((/** @type {any} */ value, /** @type {number} */ i) => value === shown[i])) return row;
+    row.shown = shown;
+    const link = /** @type {HTMLAnchorElement} */ (root.firstElementChild);
+    link.href = chatHash(chat.id);
+    if (isOpen) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+    setText(parts.name, chatName(chat));
+    setText(parts.last, typing ? "typing…" : lastLine(chat));
+    parts.last.classList.toggle("is-typing", typing);
+    setText(parts.time, shortTime(chat.updated_at));
+    parts.time.dateTime = chat.updated_at || "";
+    parts.sandbox.hidden = session?.provider !== "sandbox";
+    setText(parts.session, `on ${session ? sessionName(session) : chat.session}`);
+    parts.session.hidden = store.sessions.size < 2;
+    setText(parts.unread, chat.unread ? String(chat.unread) : "");
+    parts.unread.setAttribute("aria-label", `${chat.unread} unread`);
+    parts.unread.hidden = !chat.unread;
+    return row;
+  }
+
+  store.on(["chats", "sessions", "typing"], render);
+}
+
+/** A button that fetches the next page of chats. @param {import("./store.js").Store} store */
+export function pageChats(store) {
+  const button = byId("more-chats");
+  /** @type {string | null} */
+  let next = null;
+  function setNext(/** @type {string | null} */ cursor) {
+    next = cursor;
+    button.hidden = !cursor;
+  }
+  button.addEventListener("click", () =>
+    attempt(button, byId("chats-error"), async () => {
+      const page = await api.chats(next);
+      store.addChats(page.items);
+      setNext(page.next_cursor);
+    }),
+  );
+  return setNext;
+}
+
+/** Newest first; times are ISO 8601, so that their order is that of their letters. */
+function byActivity(/** @type {any} */ a, /** @type {any} */ b) {
+  const [left, right] = [a.updated_at || "", b.updated_at || ""];
+  if (left !== right) return left < right ? 1 : -1;
+  return a.id < b.id ? -1 : 1;
+}
+
+function lastLine(/** @type {any} */ { kind, last_message: message }) {
+  if (!message) return "";
+  const who = kind === "group" && !message.from_me ? message.sender_name : "";
+  const mark = message.from_me ? tick(message.status).mark : "";
+  const said = `${who ? `${who}: ` : ""}${messageText(message)}`;
+  return mark ? `${mark} ${said}` : said;
+}

@@ -1,0 +1,130 @@
+"""A real daemon, a real Chromium, and pages that are signed in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+_ZAPD = str(Path(sys.executable).with_name("zapd"))
+_REFUSED = "Failed to load resource"
+STOP_SECONDS = 20
+
+
+class Daemon:
+    """``zapd serve``, for pages that are driven without an event loop.
+
+    ``tests.support.daemon`` has its like for everything that awaits.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._port = "0"
+        self._start()
+
+    def _start(self) -> None:
+        command = [_ZAPD, "serve", "--port", self._port, "--data-dir", str(self._data_dir)]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("ZAPD_")}
+        self._log = (self._data_dir.parent / "zapd.log").open("ab")
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self._log, env=environment, text=True
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()  # the port is open by then
+        assert "/login/" in line, Path(self._log.name).read_text()
+        self.first_link = line.split()[-1]
+        self.base = self.first_link.partition("/login/")[0]
+        self._port = self.base.rpartition(":")[2]
+
+    def link(self) -> str:
+        """Return a new sign-in link."""
+        command = [_ZAPD, "login-link", "--data-dir", str(self._data_dir)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        return done.stdout.strip()
+
+    def restart(self) -> None:
+        """End this life and begin another on the same port."""
+        self.stop()
+        self._start()
+
+    def stop(self) -> None:
+        """End it as systemd would."""
+        self.process.terminate()
+        self.process.wait(STOP_SECONDS)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self._log.close()
+
+
+class Visitor:
+    """Opens pages, and hears what they complain of; a test that ends with complaints fails."""
+
+    def __init__(self, browser: Browser, daemon: Daemon) -> None:
+        self._browser = browser
+        self._daemon = daemon
+        self.complaints: list[str] = []
+        self._expected: tuple[str, ...] = ()
+
+    def page(self, **options: Any) -> Page:  # noqa: ANN401 - Playwright's
+        """Return an empty page of a browser of its own."""
+        context = self._browser.new_context(**options)
+        context.set_default_timeout(10_000)
+        page = context.new_page()
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        return page
+
+    def console(self, **options: Any) -> Page:  # noqa: ANN401 - Playwright's
+        """Return a page that is signed in and has its stream."""
+        page = self.page(**options)
+        page.goto(self._daemon.link())
+        expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        return page
+
+    def expect_refusals(self, *reasons: str) -> None:
+        """Let requests be refused that the test wants refused: by a status or a network error."""
+        self._expected += reasons
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        refused = message.text.startswith(_REFUSED)
+        if refused and any(reason in message.text for reason in self._expected):
+            return
+        if message.type in {"error", "warning"}:
+            self.complaints.append(message.text)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start Debian's Chromium, once."""
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=arguments
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    """Start a daemon with an empty data directory."""
+    running = Daemon(tmp_path / "data")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def visitor(browser: Browser, daemon: Daemon) -> Iterator[Visitor]:
+    """Open pages, and check in the end that none complained."""
+    guest = Visitor(browser, daemon)
+    yield guest
+    for context in browser.contexts:
+        context.close()
+    assert guest.complaints == []

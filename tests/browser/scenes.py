@@ -1,0 +1,61 @@
+"""What a person does on the page, in words."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, Page, expect
+
+
+def card(page: Page, name: str) -> Locator:
+    """Return the card of a session."""
+    return page.locator(".card.session").filter(has=page.get_by_role("heading", name=name))
+
+
+def state(page: Page, name: str) -> Locator:
+    """Return where the card tells the state."""
+    return card(page, name).locator("[data-part=state]")
+
+
+def add_session(page: Page, name: str, provider: str = "Sandbox") -> Locator:
+    """Add a session by the form; return its card."""
+    form = page.locator("#add")
+    if form.get_attribute("open") is None:
+        form.get_by_text("Add a session").click()
+    form.get_by_label("Name", exact=True).fill(name)
+    form.get_by_role("radio", name=provider).check()
+    form.get_by_role("button", name="Add and start").click()
+    expect(card(page, name)).to_be_visible()
+    return card(page, name)
+
+
+def pair(page: Page, name: str) -> Locator:
+    """Add a sandbox session and let its phone scan; return its card."""
+    it = add_session(page, name)
+    it.get_by_role("button", name="Scan (sandbox phone)").click()
+    expect(state(page, name)).to_have_text("Connected")
+    return it
+
+
+def receive(page: Page, name: str, text: str, sender: str = "Ana Souza") -> None:
+    """Let somebody write to a sandbox session."""
+    phone = card(page, name).locator(".sandbox-phone")
+    phone.get_by_label("Name").fill(sender)
+    phone.get_by_label("Text").fill(text)
+    phone.get_by_role("button", name="Write to me").click()
+
+
+def open_chat(page: Page, name: str) -> None:
+    """Open a chat of the list."""
+    page.locator("#chat-list").get_by_role("link", name=name).click()
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+
+
+def answer(page: Page, text: str) -> Locator:
+    """Send a text in the open chat; return the message on the screen."""
+    page.locator("#text").fill(text)
+    page.get_by_role("button", name="Send").click()
+    return message(page, text)
+
+
+def message(page: Page, text: str) -> Locator:
+    """Return a message of the open chat."""
+    return page.locator(".message").filter(has_text=text)
