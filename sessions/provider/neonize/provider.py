@@ -122,7 +122,10 @@ class NeonizeProvider:
                 await self._calls.make(forget, self._store)
             for event in self._last_words:
                 self._emit(event)
-            if self._is_hung or verdict in (Next.END, Next.FORGET):
+            if self._is_hung:
+                self._emit(Troubled(code="worker_hung"))  # only its process can be ended
+                return
+            if verdict in (Next.END, Next.FORGET):
                 return
             is_healthy = loop.time() - began >= HEALTHY_AFTER
             in_a_row = 1 if is_healthy else in_a_row + 1
@@ -139,7 +142,6 @@ class NeonizeProvider:
             self._core.start()
         except CoreNotReady:
             self._is_hung = True
-            self._emit(Troubled(code="worker_hung"))
             return None
         await self._watch()
         verdict = self._line.verdict
