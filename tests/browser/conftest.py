@@ -100,9 +100,13 @@ class Visitor:
             self.complaints.append(message.text)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Start Debian's Chromium, once."""
+    """Start Debian's Chromium, once a file.
+
+    As long as it is there Playwright keeps an event loop running in this thread, in which no
+    asynchronous test could run: it must be gone before the next file.
+    """
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(

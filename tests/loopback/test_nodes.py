@@ -22,7 +22,7 @@ def _there_and_back(node: Node) -> Node:
 @pytest.mark.parametrize(
     "node",
     [
-        Node("iq"),
+        Node("empty"),
         Node("iq", {"type": "get", "empty": ""}),
         Node("enc", {}, b"\x00\xff"),
         Node("a", {"id": "1"}, [Node("b", {}, b"x"), Node("c", {}, [Node("d")])]),
