@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from pathlib import Path
@@ -52,33 +51,34 @@ async def test_a_killed_daemon_comes_back_with_its_sessions(daemon: Daemon, user
     assert session["phone"] == phone
 
 
-async def test_a_send_that_was_accepted_is_sent_once_or_told_unknown(
+async def test_what_was_never_tried_is_sent_and_what_was_is_told_unknown(
     daemon: Daemon, user: User
 ) -> None:
-    """After a kill between the 202 and the line: sent, or `unknown`, never silence."""
+    """Accepted while the worker stands still, then the daemon is killed: nothing is lost or doubled."""
     await user.paired()
     body = {"type": "text", "text": "Bom dia"}
-    many = (
-        user.post(f"/v1/chats/{CHAT}/messages", body, {"Idempotency-Key": f"k{n}"})
-        for n in range(20)
-    )
-    accepted = await asyncio.gather(*many)
+    (worker,) = daemon.workers()
+    os.kill(worker, signal.SIGSTOP)
+    accepted = [
+        await user.post(f"/v1/chats/{CHAT}/messages", body, {"Idempotency-Key": f"k{n}"})
+        for n in range(5)
+    ]
     await daemon.end(signal.SIGKILL)
+    os.kill(worker, signal.SIGKILL)  # it cannot end by itself while it stands still
     await daemon.start()
     await user.in_state("main", "connected")
-    again = await asyncio.gather(
-        *(
-            user.post(f"/v1/chats/{CHAT}/messages", body, {"Idempotency-Key": f"k{n}"})
-            for n in range(20)
-        )
-    )
+
+    async def statuses() -> list[str] | None:
+        found = [(await user.get(f"/v1/messages/{sent['id']}"))["status"] for sent in accepted]
+        return found if set(found) == {"unknown", "read"} else None
+
+    assert await eventually(statuses) == ["unknown", "read", "read", "read", "read"]
+    again = [
+        await user.post(f"/v1/chats/{CHAT}/messages", body, {"Idempotency-Key": f"k{n}"})
+        for n in range(5)
+    ]
     assert again == accepted
-
-    async def all_told() -> bool:
-        page = await user.get(f"/v1/chats/{CHAT}/messages")
-        return not any(message["status"] == "pending" for message in page["items"])
-
-    await eventually(all_told)
+    assert len((await user.get(f"/v1/chats/{CHAT}/messages"))["items"]) == 5
 
 
 async def test_a_chat_is_not_new_again_after_a_restart(daemon: Daemon, user: User) -> None:
