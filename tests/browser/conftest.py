@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 _ZAPD = str(Path(sys.executable).with_name("zapd"))
+_ROOT = Path(__file__).parents[2]
 _REFUSED = "Failed to load resource"
 STOP_SECONDS = 20
 
@@ -24,17 +25,23 @@ class Daemon:
     ``tests.support.daemon`` has its like for everything that awaits.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, worker_command: Sequence[str] = ()) -> None:
         self._data_dir = data_dir
+        self._worker_command = worker_command
         self._port = "0"
         self._start()
 
     def _start(self) -> None:
-        command = [_ZAPD, "serve", "--port", self._port, "--data-dir", str(self._data_dir)]
+        command = [_ZAPD, "serve"]
+        if self._worker_command:  # the way that only tests have: see tests/support
+            command = [sys.executable, "-m", "tests.support.serve_loopback"]
+        command += ["--port", self._port, "--data-dir", str(self._data_dir)]
+        if self._worker_command:
+            command += ["--", *self._worker_command]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("ZAPD_")}
         self._log = (self._data_dir.parent / "zapd.log").open("ab")
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=self._log, env=environment, text=True
+            command, stdout=subprocess.PIPE, stderr=self._log, env=environment, text=True, cwd=_ROOT
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()  # the port is open by then

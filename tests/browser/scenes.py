@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Locator, Page, expect
 
 
@@ -59,3 +61,8 @@ def answer(page: Page, text: str) -> Locator:
 def message(page: Page, text: str) -> Locator:
     """Return a message of the open chat."""
     return page.locator(".message").filter(has_text=text)
+
+
+def picture(it: Locator) -> Locator:
+    """Return the QR code on a card."""
+    return it.get_by_role("img", name=re.compile("QR code"))

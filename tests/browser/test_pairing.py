@@ -5,15 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import Visitor
-from tests.browser.scenes import add_session, card, pair, state
-
-
-def picture(it: Locator) -> Locator:
-    """Return the QR code on a card."""
-    return it.get_by_role("img", name=re.compile("QR code"))
+from tests.browser.scenes import add_session, card, pair, picture, state
 
 
 def test_a_session_is_added_paired_and_connected(visitor: Visitor) -> None:
