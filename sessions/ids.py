@@ -23,7 +23,7 @@ _WORKSPACE = re.compile(WORKSPACE_PATTERN)
 _SESSION = re.compile(SESSION_PATTERN)
 # The longest user part in the wild is an old group's "<creator>-<timestamp>": 25 digits and a dash.
 _USER_PART = {
-    USER: re.compile(r"[0-9]{5,20}"),
+    USER: re.compile(r"0|[0-9]{5,20}"),  # 0 is WhatsApp itself
     LID: re.compile(r"[0-9]{5,20}"),
     GROUP: re.compile(r"[0-9]{5,20}(-[0-9]{5,20})?"),
     NEWSLETTER: re.compile(r"[0-9]{5,25}"),

@@ -290,8 +290,13 @@ class PairingCode(Value, frozen=True, kw_only=True):
     expires_at: str
 
 
+#: The last millisecond of the year 9999. Some times are chosen by whoever wrote the message.
+MAX_MS = 253_402_300_799_999
+
+
 def iso(ms: int) -> str:
-    """Return ISO 8601 UTC with milliseconds for milliseconds since 1970."""
+    """Return ISO 8601 UTC with milliseconds for milliseconds since 1970, from 1970 to 9999."""
+    ms = min(max(ms, 0), MAX_MS)
     moment = datetime.fromtimestamp(ms / 1000, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
@@ -312,6 +317,14 @@ def status_of(ack: int) -> SendStatus:
 def encode_head(head: MessageHead) -> bytes:
     """Return the head's JSON without its closing brace, ready for :func:`splice`."""
     return msgspec.json.encode(head)[:-1]
+
+
+def rewrite_head(head: bytes, *, without: str | None = None, **fields: object) -> bytes:
+    """Return the head with other values in it: for edits, deletions and merges, which are rare."""
+    values = msgspec.json.decode(head + b"}")
+    values.update(fields)
+    values.pop(without, None)
+    return msgspec.json.encode(values)[:-1]
 
 
 def encode_tail(tail: MessageTail) -> bytes:

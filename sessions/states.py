@@ -51,11 +51,11 @@ TRANSITIONS: dict[SessionState, frozenset[SessionState]] = {
     _S.PAIRING: frozenset({_S.CONNECTING, _S.CONNECTED}) | _ENDS,
     _S.CONNECTING: frozenset({_S.CONNECTED, _S.PAIRING}) | _ENDS,
     _S.CONNECTED: frozenset({_S.CONNECTING}) | _ENDS,
-    # a line that comes back by itself goes straight to connected
-    _S.DISCONNECTED: frozenset({_S.STARTING, _S.CONNECTING, _S.CONNECTED}) | _ENDS,
+    # a line that comes back by itself goes straight to connected, or shows codes again
+    _S.DISCONNECTED: frozenset({_S.STARTING, _S.PAIRING, _S.CONNECTING, _S.CONNECTED}) | _ENDS,
     _S.LOGGED_OUT: frozenset({_S.STARTING}),
     _S.BANNED: frozenset({_S.STARTING, _S.LOGGED_OUT}),
-    _S.FAILED: frozenset({_S.STARTING}),
+    _S.FAILED: frozenset({_S.STARTING, _S.LOGGED_OUT}),
 }
 
 #: States in which a worker holds the session.
@@ -116,6 +116,12 @@ TROUBLES: dict[str, Trouble] = {
         Outcome.GIVE_UP,
         "The session's worker process cannot start on this machine.",
         "Run `zapd doctor` on the server, mend what it names, then start the session.",
+    ),
+    "start_failed": Trouble(
+        _S.FAILED,
+        Outcome.GIVE_UP,
+        "The session could not be opened.",
+        "Look at the daemon's log, mend what it names, then start the session.",
     ),
     "store_damaged": Trouble(
         _S.FAILED,
@@ -191,6 +197,12 @@ class Status(NamedTuple):
         """Return the status that the table gives for ``code``; ``detail`` replaces its sentence."""
         row = trouble(code)
         return cls(row.state, code, detail or row.message, row.user_action)
+
+    @property
+    def detail(self) -> str | None:
+        """The sentence, where it is not the table's."""
+        is_own = self.code is not None and self.message != trouble(self.code).message
+        return self.message if is_own else None
 
     def follows(self, before: Status) -> bool:
         """Tell whether the table lets a session come here from ``before``."""

@@ -158,14 +158,16 @@ class ChatCache:
         listed = self.peek(row.ref) is row
         if listed:
             self._unindex(row)
-        yield row
-        if listed:
-            self._index(row)
-            self.weigh(row)
+        try:
+            yield row
+        finally:
+            if listed:
+                self._index(row)
+                self.weigh(row)
 
     def weigh(self, row: ChatRow) -> None:
         """Account for a row whose texts changed."""
-        if row.ref in self._rows and not self._rows.put(row.ref, row):
+        if self.peek(row.ref) is row and not self._rows.put(row.ref, row):
             self._unindex(row)
 
     def page(self, query: ChatQuery) -> ChatPage:

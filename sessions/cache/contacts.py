@@ -41,7 +41,11 @@ class ContactCache:
         before = self._kept.get((key, contact.jid))
         known = before.contact if before else None
         after = contact if known is None else _join(known, contact)
-        if after == known or not self._kept.put((key, contact.jid), _Kept(after)):
+        if after == known:
+            return None
+        if not self._kept.put((key, contact.jid), _Kept(after)):
+            if known is not None:
+                self._forget(key, contact.jid)
             return None
         if known is None:
             self._by_workspace.setdefault(key.workspace, SortedList()).add(

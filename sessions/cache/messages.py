@@ -7,6 +7,7 @@ where a session or all together are over their bound.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from itertools import islice
 from typing import NamedTuple
@@ -20,6 +21,8 @@ from sessions.models import MessageTail, encode_tail, splice
 
 #: Called with the chat and the time (ms) before which messages have left.
 OnForgotten = Callable[[ChatRef, int], None]
+#: Returns a head's bytes (of exact size) with another chat in it.
+Readdress = Callable[[bytes], bytes]
 
 
 class Entry:
@@ -61,14 +64,13 @@ def _order(entry: Entry) -> tuple[int, int]:
 class Window:
     """The messages of one chat that are in RAM, oldest first."""
 
-    __slots__ = ("chat", "entries", "nbytes", "used_at")
+    __slots__ = ("chat", "entries", "nbytes")
 
-    def __init__(self, chat: ChatRef, now: int) -> None:
+    def __init__(self, chat: ChatRef) -> None:
         """Start empty."""
         self.chat = chat
         self.entries: SortedKeyList[Entry, tuple[int, int]] = SortedKeyList(key=_order)
         self.nbytes = WINDOW_OVERHEAD
-        self.used_at = now
 
     def add(self, entry: Entry) -> None:
         """Put the message in its place."""
@@ -112,6 +114,7 @@ class MessageCache:
         self._sessions: dict[SessionKey, ByteLRU[ChatRef, Window]] = {}
         self._by_id: dict[tuple[str, str], Entry] = {}
         self._by_wa_id: dict[tuple[str, str, str], Entry] = {}  # those that we sent
+        self._used_at: OrderedDict[ChatRef, int] = OrderedDict()  # the most idle first
         self._serial = 0
         self.forgotten = 0
 
@@ -122,13 +125,14 @@ class MessageCache:
             return False
         self._serial += 1
         entry.order = (entry.at, self._serial)
-        window = self._windows.find(entry.chat) or Window(entry.chat, now)
-        window.used_at = now
+        window = self._windows.find(entry.chat) or Window(entry.chat)
         window.add(entry)
         self._by_id[name] = entry
         self._index_wa_id(entry)
         self._trim(window)
-        return self._weigh(window) and name in self._by_id
+        if self._weigh(window):
+            self._use(entry.chat, now)
+        return name in self._by_id
 
     def get(self, workspace: str, id: str) -> Entry | None:
         """Return the message of that id."""
@@ -142,26 +146,51 @@ class MessageCache:
         """Return the chat's window and count it as used."""
         window = self._windows.find(chat)
         if window is not None:
-            window.used_at = now
+            self._use(chat, now)
             self._sessions[chat.key].get(chat)
         return window
 
     def change(self, entry: Entry, tail: MessageTail, head: bytes | None = None) -> None:
         """Replace the overlay, and for an edit the head; weigh the chat anew."""
+        kept = self._by_id.get((entry.chat.workspace, entry.id)) is entry
         before = entry.nbytes
+        if kept and entry.tail.wa_id != tail.wa_id:
+            self._unindex_wa_id(entry)
         entry.tail = tail
         entry.head = entry.head if head is None else head
-        self._index_wa_id(entry)
-        window = self._windows.get(entry.chat)
-        if window is not None and (entry.chat.workspace, entry.id) in self._by_id:
+        if kept:
+            window = self._windows[entry.chat]
+            self._index_wa_id(entry)
             window.nbytes += entry.nbytes - before
+            self._trim(window)
             self._weigh(window)
+
+    def move(self, source: ChatRef, target: ChatRef, readdress: Readdress, now: int) -> None:
+        """Join the messages of ``source`` to those of ``target``; ids and order stay.
+
+        ``readdress`` gives a message's head with the new chat in it. Costs what ``source``
+        holds: for the one time in a chat's life that its LID's number becomes known.
+        """
+        old: Window | None = self._windows.pop(source, None)
+        if old is None:
+            return
+        self._forget_place(old)
+        window = self._windows.get(target) or Window(target)
+        for entry in old.entries:
+            entry.chat, entry.head = target, readdress(entry.head)
+            window.add(entry)
+        self._trim(window)
+        if self._weigh(window):
+            self._use(target, now)
 
     def drop_idle(self, now: int) -> None:
         """Forget windows that nobody touched for as long as the limit says (called each second)."""
         if not self._limits.idle_ms:
             return
-        for chat in [c for c, w in self._windows.items() if now - w.used_at > self._limits.idle_ms]:
+        while self._used_at:
+            chat, used_at = next(iter(self._used_at.items()))
+            if now - used_at <= self._limits.idle_ms:
+                return
             self._forget_window(self._windows.pop(chat))
 
     def drop_session(self, key: SessionKey) -> None:
@@ -174,17 +203,27 @@ class MessageCache:
         """Return the figures of all windows."""
         return self._windows.usage()
 
+    def _use(self, chat: ChatRef, now: int) -> None:
+        if self._limits.idle_ms:
+            self._used_at[chat] = now
+            self._used_at.move_to_end(chat)
+
     def _index_wa_id(self, entry: Entry) -> None:
         if entry.from_me and entry.tail.wa_id:
             self._by_wa_id[(*entry.chat.key, entry.tail.wa_id)] = entry
+
+    def _unindex_wa_id(self, entry: Entry) -> None:
+        name = (*entry.chat.key, entry.tail.wa_id or "")
+        if self._by_wa_id.get(name) is entry:
+            del self._by_wa_id[name]
 
     def _trim(self, window: Window) -> None:
         """Hold the chat to its own bounds, oldest messages first."""
         most = self._limits.chat_messages
         last: Entry | None = None
-        while window.nbytes > self._limits.chat_bytes or 0 < most < len(window.entries):
-            if len(window.entries) == 0:
-                break
+        while window.entries and (
+            window.nbytes > self._limits.chat_bytes or 0 < most < len(window.entries)
+        ):
             last = window.pop_oldest()
             self._forget(last)
         if last is not None:
@@ -209,10 +248,12 @@ class MessageCache:
         self._windows.pop(chat, None)
         self._forget_window(window)
 
+    def _forget_place(self, window: Window) -> None:
+        self._used_at.pop(window.chat, None)
+        self._sessions[window.chat.key].pop(window.chat, None)
+
     def _forget_window(self, window: Window) -> None:
-        session = self._sessions.get(window.chat.key)
-        if session is not None:
-            session.pop(window.chat, None)
+        self._forget_place(window)
         for entry in window.entries:
             self._forget(entry)
         if window.entries:
@@ -222,5 +263,4 @@ class MessageCache:
     def _forget(self, entry: Entry) -> None:
         self.forgotten += 1
         self._by_id.pop((entry.chat.workspace, entry.id), None)
-        if entry.from_me and entry.tail.wa_id:
-            self._by_wa_id.pop((*entry.chat.key, entry.tail.wa_id), None)
+        self._unindex_wa_id(entry)

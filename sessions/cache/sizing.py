@@ -12,9 +12,9 @@ _TEXT_HEADER_WIDE = 74
 #: A message beside its own bytes and texts: entry, tail, ordering key, two index slots.
 MESSAGE_OVERHEAD = 640
 #: A chat beside its texts: row, address, LRU slot, four index slots.
-CHAT_OVERHEAD = 1400
+CHAT_OVERHEAD = 1000
 #: A contact beside its texts: struct, LRU slot, index slot.
-CONTACT_OVERHEAD = 700
+CONTACT_OVERHEAD = 600
 #: An empty window of messages with its two LRU slots.
 WINDOW_OVERHEAD = 1100
 

@@ -6,6 +6,7 @@ making to end), ``inbox`` (events into caches and hub), ``outbox`` (sends), ``vi
 
 from __future__ import annotations
 
+import logging
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
@@ -19,7 +20,7 @@ from sessions.errors import (
     SessionNotConnected,
     Unsupported,
 )
-from sessions.events import AnyEvent, MessageReceived
+from sessions.events import AnyEvent, HistoryProgress, MessageReceived
 from sessions.ids import ChatRef, SessionKey, phone_digits
 from sessions.manager.inbox import Inbox
 from sessions.manager.lifecycle import Lifecycle
@@ -51,6 +52,8 @@ __all__ = [
     "TextToSend",
     "Views",
 ]
+
+log = logging.getLogger("zapd.sessions")
 
 COMMAND_SECONDS = 20.0
 
@@ -110,10 +113,13 @@ class SessionManager:
         """Remember what was, take up the sends that were left, start what ran."""
         await self.lifecycle.load()
         await self.outbox.recover()
+        for live in self.lifecycle.all():
+            self._refuse_if_gone(live)
         self.lifecycle.resume()
 
     async def close(self) -> None:
         """Finish the sends in hand, drain the workers, write what is not written."""
+        self.lifecycle.begin_close()
         await self.outbox.close()
         await self.supervisor.close()
         await self.lifecycle.close()
@@ -125,13 +131,21 @@ class SessionManager:
     # -- the supervisor's listener
 
     def session_event(self, key: SessionKey, event: AnyEvent) -> None:
-        """Apply an event: cache first, then hub."""
+        """Apply an event: cache first, then hub. One that cannot be costs itself only."""
+        try:
+            self._apply(key, event)
+        except Exception:
+            log.exception("an event of session %s was lost: %s", key, type(event).__name__)
+
+    def _apply(self, key: SessionKey, event: AnyEvent) -> None:
+        if isinstance(event, HistoryProgress):
+            self._inbox.tell_history(key)
         if self.lifecycle.handles(event):
             self.lifecycle.take(key, event)
             return
         now = self._clock.now_ms()
         self._inbox.take(key, event, now)
-        if isinstance(event, MessageReceived) and not event.from_me:
+        if isinstance(event, MessageReceived) and event.source in ("live", "offline"):
             self.lifecycle.get(key).last_received_at = now
 
     def session_lost(self, key: SessionKey, death: Death) -> None:
@@ -144,11 +158,11 @@ class SessionManager:
 
     def _line_changed(self, live: LiveSession) -> None:
         self.outbox.set_connected(live)
-        if live.status.state is SessionState.LOGGED_OUT:
-            self.lifecycle.in_background(live, self._fail_waiting)
+        self._refuse_if_gone(live)
 
-    async def _fail_waiting(self, live: LiveSession) -> None:
-        await self.outbox.fail_all(live.key, "session_logged_out")
+    def _refuse_if_gone(self, live: LiveSession) -> None:
+        if live.status.state is SessionState.LOGGED_OUT:
+            self.outbox.refuse(live.key, "session_logged_out")
 
     # -- sessions
 
@@ -159,9 +173,9 @@ class SessionManager:
 
     async def delete(self, key: SessionKey) -> None:
         """Close and forget the session with all that it had; raise ``SessionNotFound``."""
-        live = self.lifecycle.get(key)
-        await self.outbox.drop(key)
-        await self.lifecycle.delete(live)
+        await self.lifecycle.delete(self.lifecycle.get(key))
+        await self.outbox.drop(key)  # after it: nothing can be accepted any more
+        self._inbox.forget(key)
         self.memory.drop_session(key)
 
     def qr(self, key: SessionKey) -> QrCode:
@@ -190,6 +204,8 @@ class SessionManager:
         live = self.lifecycle.get(key)
         if live.record.provider is not ProviderName.SANDBOX:
             raise NotASandbox("This is no sandbox session.")
+        if isinstance(command, c.SandboxReceive):
+            phone_digits(command.phone)
         return await self._ask(live, command, COMMAND_SECONDS)
 
     # -- chats
@@ -202,12 +218,14 @@ class SessionManager:
         """Tell WhatsApp that the chat was read; raise ``ChatNotFound``."""
         live = self.lifecycle.get(ref.key)
         live.require_connected()
-        unread = sorted(self.views.unread(ref))
+        row = self.views.chat(ref)
+        count = row.unread  # more may come while WhatsApp is told
+        unread = sorted(self.views.unread(row.ref))
         for sender, messages in groupby(unread, key=lambda message: message.sender):
             wa_ids = tuple(message.wa_id for message in messages)
-            command = c.MarkRead(chat=ref.jid, sender=sender, wa_ids=wa_ids)
+            command = c.MarkRead(chat=row.ref.jid, sender=sender, wa_ids=wa_ids)
             await self._ask(live, command, COMMAND_SECONDS)
-        self._inbox.mark_read(ref)
+        self._inbox.mark_read(self.memory.home(row.ref), count)
 
     async def set_typing(
         self, ref: ChatRef, *, is_typing: bool, kind: Literal["text", "audio"] = "text"
@@ -215,7 +233,7 @@ class SessionManager:
         """Show, or stop showing, that the account types."""
         live = self.lifecycle.get(ref.key)
         live.require_connected()
-        command = c.SetTyping(chat=ref.jid, is_typing=is_typing, kind=kind)
+        command = c.SetTyping(chat=self.memory.home(ref).jid, is_typing=is_typing, kind=kind)
         await self._ask(live, command, COMMAND_SECONDS)
 
     async def _ask(self, live: LiveSession, command: c.AnyCommand, seconds: float) -> c.AnyAnswer:

@@ -7,13 +7,23 @@ from typing import Any
 import msgspec
 from cachetools import LRUCache
 
-from sessions import events as e
+from sessions import events as e, ids
 from sessions.cache.chats import ChatRow
 from sessions.cache.messages import Entry
 from sessions.ids import ChatRef, SessionKey
 from sessions.manager.memory import Memory
+from sessions.manager.merging import Merger
 from sessions.manager.publish import Publisher
-from sessions.models import ACK, MessageTail, Reaction, SendStatus, iso, status_of
+from sessions.models import (
+    ACK,
+    MessageTail,
+    Reaction,
+    SendStatus,
+    Source,
+    iso,
+    rewrite_head,
+    status_of,
+)
 from sessions.ports import KnownChats
 
 #: Receipts that came before the engine told what WhatsApp calls the message.
@@ -28,6 +38,8 @@ class Inbox:
         self._memory = memory
         self._publisher = publisher
         self._known = known
+        self._merger = Merger(memory, publisher, known)
+        self._silent: dict[SessionKey, set[ChatRef]] = {}  # changed by history, not told yet
         self._early: LRUCache[tuple[SessionKey, str], int] = LRUCache(MAX_EARLY_RECEIPTS)
         self._handlers: dict[type, Any] = {
             e.MessageReceived: self._message,
@@ -49,29 +61,55 @@ class Inbox:
         """Apply one event."""
         self._handlers[type(event)](key, event, now)
 
-    def chat_row(self, ref: ChatRef, address: e.ChatAddress, name: str | None) -> ChatRow:
-        """Return the chat's row, made and announced if the chat is new."""
+    def chat_row(self, ref: ChatRef, address: e.ChatAddress, name: str | None, now: int) -> ChatRow:
+        """Return the chat's row, made and announced if the chat is new.
+
+        One that was announced before and is not in memory had messages that are not there either.
+        """
         row = self._memory.row(ref)
         if row is None:
             row = ChatRow(ref)
-            row.name = name
+            row.name = self._name(ref, name)
             row.pn, row.lid = address.pn, address.lid
             self._memory.chats.add(row)
             if self._known.add(*ref):
                 self._publisher.chat("new_chat", row)
+            else:
+                row.evicted_before = now
         return row
 
-    def add(self, entry: Entry, address: e.ChatAddress, name: str | None, now: int) -> bool:
-        """Cache a message and move its chat up; return False if the message was known."""
-        row = self.chat_row(entry.chat, address, name)
-        if not self._memory.messages.add(entry, now):
-            return False
+    def add(self, entry: Entry, address: e.ChatAddress, name: str | None, now: int) -> ChatRow:
+        """Cache a message, as far as the bounds let it, and move its chat up."""
+        row = self.chat_row(entry.chat, address, name, now)
+        self._describe(row, address, name)
+        self._memory.messages.add(entry, now)
         with self._memory.chats.unindexed(row):
-            row.name = name or row.name
-            row.pn, row.lid = address.pn or row.pn, address.lid or row.lid
-            if entry.at >= row.updated_at:
-                row.last, row.updated_at = entry, entry.at
-        return True
+            row.updated_at = max(row.updated_at, entry.at)
+            if row.last is None or entry.at >= row.last.at:
+                row.last = entry
+        return row
+
+    def _describe(self, row: ChatRow, address: e.ChatAddress, name: str | None) -> None:
+        """Take what a message tells of its chat, before the message: lists are told of it."""
+        before = (row.name, row.pn, row.lid)
+        after = (
+            self._name(row.ref, name) or row.name,
+            address.pn or row.pn,
+            address.lid or row.lid,
+        )
+        if after != before:
+            row.name, row.pn, row.lid = after
+            self._memory.chats.weigh(row)
+            self._publisher.chat("chat_updated", row)
+
+    def _name(self, ref: ChatRef, told: str | None) -> str | None:
+        """Return what to call a chat: what the account calls a person goes over their own word."""
+        contact = self._memory.contacts.get(ref.key, ref.jid)
+        return (contact.name if contact else None) or told
+
+    def forget(self, key: SessionKey) -> None:
+        """Drop what waits to be told of a session that is deleted."""
+        self._silent.pop(key, None)
 
     def early_ack(self, key: SessionKey, wa_id: str) -> int | None:
         """Return the tick that came before the message's name was known."""
@@ -85,35 +123,56 @@ class Inbox:
             self._publisher.ack(entry)
 
     def _message(self, key: SessionKey, event: e.MessageReceived, now: int) -> None:
-        ref = ChatRef(*key, event.chat.jid)
-        entry = Entry(
-            ref, event.id, event.at, from_me=event.from_me, head=event.head, tail=event.tail
-        )
-        if not self.add(entry, event.chat, event.chat_name, now):
+        ref = self._ref(key, event.chat)
+        if self._is_known(key, event):
             return
+        head = event.head
+        if ref.jid != event.chat.jid:  # told under an address that it goes by no more
+            head = rewrite_head(head, chat=ref.id)
+        entry = Entry(ref, event.id, event.at, from_me=event.from_me, head=head, tail=event.tail)
+        row = self.add(entry, event.chat, event.chat_name, now)
         if event.counts:
-            row = self.chat_row(ref, event.chat, event.chat_name)
             with self._memory.chats.unindexed(row):
                 row.unread += 1
-        if event.source != "history":  # a sync is told by its progress, not message by message
-            self._publisher.message("new_message", entry, event.source, event.at)
+        self._told(key, row, entry, event.source)
+
+    def _is_known(self, key: SessionKey, event: e.MessageReceived) -> bool:
+        """Tell whether it came before, or is the echo of what we sent."""
+        if self._memory.messages.get(key.workspace, event.id) is not None:
+            return True
+        return event.from_me and self._memory.messages.find_sent(key, event.wa_id) is not None
+
+    def _told(self, key: SessionKey, row: ChatRow, entry: Entry, source: Source) -> None:
+        """Tell a message; a sync is told chat by chat, when its next progress comes."""
+        if source == "history":
+            self._silent.setdefault(key, set()).add(row.ref)
+        else:
+            self._publisher.message("new_message", entry, source, entry.at)
+
+    def tell_history(self, key: SessionKey) -> None:
+        """Tell the chats that history changed since this was called last."""
+        for ref in self._silent.pop(key, ()):
+            row = self._memory.chats.peek(ref)
+            if row is not None:
+                self._publisher.chat("chat_updated", row, "history")
 
     def _edited(self, key: SessionKey, event: e.MessageEdited, now: int) -> None:
-        entry = self._find(key, event.id, event.wa_id)
-        if entry is not None:
-            self._rewrite(entry, {"text": event.text})
-            self._change(entry, edited_at=iso(event.at))
+        entry = self._find(key, event)
+        if entry is not None and entry.tail.deleted_at is None:
+            self._change(entry, rewrite_head(entry.head, text=event.text), edited_at=iso(event.at))
             self._publisher.message("message_edited", entry, "live")
 
     def _deleted(self, key: SessionKey, event: e.MessageDeleted, now: int) -> None:
-        entry = self._find(key, event.id, event.wa_id)
+        entry = self._find(key, event)
         if entry is not None and entry.tail.deleted_at is None:
-            self._rewrite(entry, {"type": "revoked", "text": None, "media": None}, drop="content")
-            self._change(entry, deleted_at=iso(event.at))
+            head = rewrite_head(
+                entry.head, without="content", type="revoked", text=None, media=None
+            )
+            self._change(entry, head, deleted_at=iso(event.at))
             self._publisher.message("message_deleted", entry, "live")
 
     def _reaction(self, key: SessionKey, event: e.ReactionChanged, now: int) -> None:
-        entry = self._find(key, event.id, event.wa_id)
+        entry = self._find(key, event)
         if entry is None:
             return
         others = tuple(r for r in entry.tail.reactions if r.sender != event.sender)
@@ -129,25 +188,25 @@ class Inbox:
     def _receipt(self, key: SessionKey, event: e.ReceiptReceived, now: int) -> None:
         ids = event.ids or ("",) * len(event.wa_ids)
         for wa_id, id in zip(event.wa_ids, ids, strict=True):
-            entry = self._find(key, id, wa_id)
+            entry = self._sent(key, event.chat, id, wa_id)
             if entry is None:
                 self._early[(key, wa_id)] = max(event.ack, self._early.get((key, wa_id), 0))
             elif entry.from_me:
                 self.raise_ack(entry, event.ack)
 
     def _read_elsewhere(self, key: SessionKey, event: e.ReadElsewhere, now: int) -> None:
-        self.mark_read(ChatRef(*key, event.chat.jid))
+        self.mark_read(self._ref(key, event.chat))
 
-    def mark_read(self, ref: ChatRef) -> None:
-        """Set the chat's unread count to zero and tell it, if it was not."""
+    def mark_read(self, ref: ChatRef, count: int | None = None) -> None:
+        """Take ``count`` (None: all) from the chat's unread messages and tell it, if it had any."""
         row = self._memory.row(ref)
         if row is not None and row.unread:
             with self._memory.chats.unindexed(row):
-                row.unread = 0
+                row.unread = 0 if count is None else max(0, row.unread - count)
             self._publisher.chat("chat_updated", row)
 
     def _typing(self, key: SessionKey, event: e.TypingChanged, now: int) -> None:
-        ref = ChatRef(*key, event.chat.jid)
+        ref = self._ref(key, event.chat)
         data = {
             "chat": ref.id,
             "sender": event.sender,
@@ -167,7 +226,7 @@ class Inbox:
         if contact is None:
             return
         self._publisher.contact(key, contact)
-        self._rename(ChatRef(*key, contact.jid), contact.name)
+        self._rename(self._memory.home(ChatRef(*key, contact.jid)), contact.name)
 
     def _rename(self, ref: ChatRef, name: str | None) -> None:
         row = self._memory.chats.peek(ref)
@@ -177,8 +236,8 @@ class Inbox:
             self._publisher.chat("chat_updated", row)
 
     def _group(self, key: SessionKey, event: e.GroupChanged, now: int) -> None:
-        ref = ChatRef(*key, event.chat.jid)
-        self.chat_row(ref, event.chat, event.name)
+        ref = self._ref(key, event.chat)
+        self.chat_row(ref, event.chat, event.name, now)
         data = {
             "chat": ref.id,
             "name": event.name,
@@ -197,8 +256,9 @@ class Inbox:
         self._publisher.in_session("call", key, data)
 
     def _history_chat(self, key: SessionKey, event: e.HistoryChat, now: int) -> None:
-        ref = ChatRef(*key, event.chat.jid)
-        row = self.chat_row(ref, event.chat, event.name)
+        ref = self._ref(key, event.chat)
+        row = self.chat_row(ref, event.chat, event.name, now)
+        self._silent.setdefault(key, set()).add(ref)
         with self._memory.chats.unindexed(row):
             row.name = row.name or event.name
             row.unread = event.unread
@@ -207,21 +267,44 @@ class Inbox:
             row.updated_at = max(row.updated_at, event.at or 0)
 
     def _lid(self, key: SessionKey, event: e.LidLearned, now: int) -> None:
-        """Note the number on what is known under the LID (chats are joined by a later issue)."""
-        row = self._memory.chats.peek(ChatRef(*key, event.pn))
-        if row is not None and row.lid is None:
-            row.lid = event.lid
-            self._memory.chats.weigh(row)
-            self._publisher.chat("chat_updated", row)
+        self._merger.merge(ChatRef(*key, event.lid), ChatRef(*key, event.pn), now)
 
-    def _find(self, key: SessionKey, id: str, wa_id: str) -> Entry | None:
-        return self._memory.messages.find_sent(key, wa_id) or self._memory.messages.get(
-            key.workspace, id
-        )
+    def _ref(self, key: SessionKey, chat: e.ChatAddress) -> ChatRef:
+        return self._memory.home(ChatRef(*key, chat.jid))
 
-    def _change(self, entry: Entry, **changes: object) -> None:
+    def _find(
+        self, key: SessionKey, event: e.MessageEdited | e.MessageDeleted | e.ReactionChanged
+    ) -> Entry | None:
+        """Return the message that is meant, in the caches or as a chat's last one.
+
+        WhatsApp's id alone names nothing: whoever got a message of ours may choose its id for
+        one of theirs. So ours is meant only where chat and sender are ours too.
+        """
+        found = self._memory.messages.get(key.workspace, event.id)
+        if found is None:
+            sent = self._sent(key, event.chat, event.id, event.wa_id)
+            if sent is not None and event.id in (sent.id, _derived_id(sent)):
+                return sent
+        return found
+
+    def _sent(self, key: SessionKey, chat: e.ChatAddress, id: str, wa_id: str) -> Entry | None:
+        """Return a message by our id or, of those that we sent, by WhatsApp's."""
+        messages = self._memory.messages
+        found = messages.get(key.workspace, id) or messages.find_sent(key, wa_id)
+        if found is not None:
+            return found
+        row = self._memory.chats.peek(self._ref(key, chat))
+        last = row.last if row else None  # it may have outlived its window
+        if last is not None and (last.id == id or (last.from_me and last.tail.wa_id == wa_id)):
+            return last
+        return None
+
+    def _change(self, entry: Entry, head: bytes | None = None, **changes: object) -> None:
         tail: MessageTail = msgspec.structs.replace(entry.tail, **changes)
-        self._memory.messages.change(entry, tail)
+        self._memory.messages.change(entry, tail, head)
+        row = self._memory.chats.peek(entry.chat)
+        if row is not None and row.last is entry:
+            self._memory.chats.weigh(row)
 
     def settle_ack(self, entry: Entry, status: SendStatus, wa_id: str | None) -> None:
         """Set what became of a send (called by the outbox); a tick may have overtaken it."""
@@ -230,9 +313,13 @@ class Inbox:
             changes |= {"status": status, "ack": ACK[status]}
         self._change(entry, **changes)
 
-    def _rewrite(self, entry: Entry, fields: dict[str, Any], drop: str | None = None) -> None:
-        """Make a new head with other fields: only for edits and deletions, which are rare."""
-        head = msgspec.json.decode(entry.head + b"}")
-        head.update(fields)
-        head.pop(drop, None)
-        self._memory.messages.change(entry, entry.tail, msgspec.json.encode(head)[:-1])
+
+def _derived_id(entry: Entry) -> str:
+    """Return the id that a message of ours has for whoever knows only WhatsApp's id of it."""
+    sender = msgspec.json.decode(entry.head + b"}", type=_Sender).sender
+    chat = entry.chat
+    return ids.inbound_message_id(chat.session, chat.jid, sender, entry.tail.wa_id or "")
+
+
+class _Sender(msgspec.Struct):
+    sender: str

@@ -20,7 +20,7 @@ from sessions import events as e
 from sessions.commands import Logout, Start
 from sessions.errors import EngineError, SessionExists, SessionNotFound
 from sessions.ids import SessionKey, check_session
-from sessions.manager.live import LiveSession
+from sessions.manager.live import Ending, LiveSession
 from sessions.manager.publish import Publisher
 from sessions.models import ProviderName
 from sessions.ports import Clock, SessionRecord, SessionStore
@@ -31,6 +31,7 @@ from sessions.worker.supervisor import Supervisor
 log = logging.getLogger("zapd.sessions")
 
 LOGOUT_SECONDS = 20.0
+STORE_PAUSE = 1.0  # seconds before a record that could not be written is tried again
 
 
 class Lifecycle:
@@ -59,6 +60,7 @@ class Lifecycle:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[SessionKey, asyncio.TimerHandle] = {}
         self._dirty: dict[SessionKey, LiveSession] = {}
+        self._is_writing = False
         self._closing = False
         self._handlers: dict[type, Any] = {
             e.PairingStarted: self._on_pairing,
@@ -79,6 +81,10 @@ class Lifecycle:
         if live is None:
             raise SessionNotFound("There is no such session.")
         return live
+
+    def _still_is(self, live: LiveSession) -> None:
+        if self._sessions.get(live.key) is not live:
+            raise SessionNotFound("There is no such session.")
 
     def of_workspace(self, workspace: str) -> list[LiveSession]:
         """Return the workspace's sessions, oldest first."""
@@ -149,22 +155,29 @@ class Lifecycle:
     async def delete(self, live: LiveSession) -> None:
         """Close the session and forget it, with its keys."""
         async with live.lock:
+            self._still_is(live)
             await self._supervisor.release(live.key, throw_away=not live.record.paired)
-            self._sessions.pop(live.key, None)
             self._dirty.pop(live.key, None)
             self._cancel_timer(live.key)
             self._forget_keys(live)
             await self._store.delete(live.key)
+            del self._sessions[live.key]
+            self._dirty.pop(live.key, None)
         live.status = Status.of_trouble("deleted")
         self._publisher.status(live)
         self._on_line(live)
+
+    def begin_close(self) -> None:
+        """Start nothing any more; workers that end from now on are no news."""
+        self._closing = True
 
     async def close(self) -> None:
         """Let the background work end, then write what is not written."""
         self._closing = True
         for timer in self._timers.values():
             timer.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._write_dirty()
 
     # -- what happens (called by the supervisor's listener)
@@ -227,19 +240,21 @@ class Lifecycle:
         outcome = trouble(event.code).outcome
         if outcome is Outcome.RETRY:
             self._set(live, Status.of_trouble(event.code, event.detail))
-            if event.code == "connect_timeout":  # the core hangs; only its process can be ended
+            if event.code == Death.HUNG:  # told by the provider: only its process can be ended
                 self._supervisor.kill(live.key)
             return
         if outcome is Outcome.PAIR_AGAIN:
             self._change(live, paired=False, synced=False)
         self._change(live, wanted=False)
         self._set(live, Status.of_trouble(event.code, event.detail))
-        self._own(self._end(live, throw_away=was_pairing, forget=outcome is Outcome.PAIR_AGAIN))
+        live.ending = Ending(throw_away=was_pairing, forget=outcome is Outcome.PAIR_AGAIN)
+        self.in_background(live, self._tidy)
 
     # -- the work itself; each holds the session's lock
 
     async def _start(self, live: LiveSession) -> None:
-        if live.is_hosted and self._supervisor.hosts(live.key):
+        await self._tidy(live)
+        if self._supervisor.hosts(live.key):  # it runs, or comes back by itself
             return
         self._change(live, wanted=True)
         self._host(live)
@@ -270,12 +285,12 @@ class Lifecycle:
         self._change(live, paired=False, synced=False, wanted=False)
         self._set(live, Status.of_trouble("logged_out"))
 
-    async def _end(self, live: LiveSession, *, throw_away: bool, forget: bool) -> None:
-        async with live.lock:
-            if live.record.wanted:  # somebody started it again meanwhile
-                return
-            await self._supervisor.release(live.key, throw_away=throw_away)
-            if forget:
+    async def _tidy(self, live: LiveSession) -> None:
+        """Let go of what ended by itself."""
+        ending, live.ending = live.ending, None
+        if ending is not None:
+            await self._supervisor.release(live.key, throw_away=ending.throw_away)
+            if ending.forget:
                 self._forget_keys(live)
 
     async def _settle(self, live: LiveSession) -> None:
@@ -311,7 +326,7 @@ class Lifecycle:
         live.status = status
         if status.state is not SessionState.PAIRING:
             live.qr = live.code = None
-        self._change(live, state=status.state, code=status.code)
+        self._change(live, state=status.state, code=status.code, detail=status.detail)
         self._publisher.status(live)
         self._on_line(live)
 
@@ -320,12 +335,19 @@ class Lifecycle:
         if record != live.record:
             live.record = record
             self._dirty[live.key] = live
-            if len(self._dirty) == 1:
-                self._own(self._write_dirty())
+            if not self._is_writing:
+                self._is_writing = True
+                self._own(self._write())
+
+    async def _write(self) -> None:
+        try:
+            await asyncio.sleep(0)  # what changes together is written once
+            await self._write_dirty()
+        finally:
+            self._is_writing = False
 
     async def _write_dirty(self) -> None:
         """Write changed records, each as it is by then; a failed one stays for the next time."""
-        await asyncio.sleep(0)
         while self._dirty:
             key = next(iter(self._dirty))
             record = self._dirty[key].record
@@ -333,9 +355,9 @@ class Lifecycle:
                 await self._store.save(record)
             except EngineError as error:
                 log.warning("session %s cannot be written: %s", key, error)
-                await asyncio.sleep(1.0)
                 if self._closing:
                     return
+                await asyncio.sleep(STORE_PAUSE)
                 continue
             if key in self._dirty and self._dirty[key].record is record:
                 del self._dirty[key]
@@ -347,7 +369,7 @@ class Lifecycle:
 
         async def locked() -> None:
             async with live.lock:
-                if live.key in self._sessions:
+                if self._sessions.get(live.key) is live and not self._closing:
                     await work(live)
 
         self._own(locked())

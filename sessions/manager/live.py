@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 from sessions.errors import SessionNotConnected
 from sessions.events import CodeShown, QrShown
@@ -10,6 +11,13 @@ from sessions.ids import SessionKey, jid_user
 from sessions.models import Session, iso
 from sessions.ports import SessionRecord
 from sessions.states import HOSTED, SessionState, Status
+
+
+class Ending(NamedTuple):
+    """How a session that ended by itself is tidied up."""
+
+    throw_away: bool  # its worker holds nothing worth a drain
+    forget: bool  # its keys are worth nothing any more
 
 
 class LiveSession:
@@ -22,6 +30,7 @@ class LiveSession:
         self.qr: QrShown | None = None
         self.code: CodeShown | None = None
         self.last_received_at: int | None = None
+        self.ending: Ending | None = None
         #: Start, stop, restart, logout, delete and the move to the pool happen one at a time.
         self.lock = asyncio.Lock()
 

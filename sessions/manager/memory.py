@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cachetools import LRUCache
+
 from sessions.cache.byte_lru import Usage
 from sessions.cache.chats import ChatCache, ChatRow
 from sessions.cache.contacts import ContactCache
@@ -11,6 +13,10 @@ from sessions.models import Value
 
 #: How the budget is shared out, in hundredths; the rest is the hub's rings.
 MESSAGES_SHARE, CHATS_SHARE, CONTACTS_SHARE, RINGS_SHARE = 72, 10, 6, 12
+
+
+#: Old chat ids that still work; one weighs some 400 bytes.
+MAX_ALIASES = 20_000
 
 
 class MemorySettings(Value, frozen=True, kw_only=True):
@@ -48,10 +54,20 @@ class Memory:
         self.chats = ChatCache(settings.budget * CHATS_SHARE // 100)
         self.messages = MessageCache(settings.messages(), self._forgotten)
         self.contacts = ContactCache(settings.budget * CONTACTS_SHARE // 100)
+        self._aliases: LRUCache[ChatRef, ChatRef] = LRUCache(MAX_ALIASES)
 
     def row(self, ref: ChatRef) -> ChatRow | None:
         """Return the chat's row."""
         return self.chats.get(ref)
+
+    def alias(self, old: ChatRef, ref: ChatRef) -> None:
+        """Let ``old`` name the chat ``ref`` from now on."""
+        self._aliases[old] = ref
+
+    def home(self, ref: ChatRef) -> ChatRef:
+        """Return the chat that goes by this name now."""
+        found: ChatRef = self._aliases.get(ref, ref)
+        return found
 
     def drop_session(self, key: SessionKey) -> None:
         """Forget all that a session had."""
@@ -59,6 +75,8 @@ class Memory:
         self.contacts.drop_session(key)
         for ref in self.chats.of_session(*key):
             self.chats.remove(ref)
+        for old in [old for old in self._aliases if old.key == key]:
+            del self._aliases[old]
 
     def usage(self) -> dict[str, Usage]:
         """Return the figures of each cache by its name."""

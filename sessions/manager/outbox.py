@@ -7,12 +7,13 @@ import logging
 import secrets
 
 import msgspec
+from msgspec import structs
 
 from sessions.cache.messages import Entry
 from sessions.commands import AnyAnswer, Quoted, SendText
 from sessions.errors import MessageNotFound
 from sessions.events import ChatAddress
-from sessions.ids import ChatRef, SessionKey
+from sessions.ids import USER, ChatRef, SessionKey
 from sessions.manager.inbox import Inbox
 from sessions.manager.live import LiveSession
 from sessions.manager.memory import Memory
@@ -80,7 +81,7 @@ class Outbox:
         for row in await self._journal.unfinished():
             entry = self._remember(row, _PENDING)
             if row.state == "accepted":
-                self._queue(SessionKey(row.workspace, row.session)).put(row)
+                self._queue(entry.chat.key, connected=False).put(row)
             else:
                 await self._journal.mark(row, "unknown")
                 self._tell(entry, SendOutcome(status="unknown", code="outcome_unknown"))
@@ -91,17 +92,17 @@ class Outbox:
         Raises ``SessionNotConnected``, ``SendQueueFull``, ``IdempotencyConflict``,
         ``MessageNotFound`` (of the message to reply to).
         """
+        request = structs.replace(request, chat=self._memory.home(request.chat))
         wanted = body_hash(request.chat.id, request.text, request.reply_to, request.client_ref)
         known = await self._known(live.key, request.idempotency_key)
         if known is None:
             live.require_connected()
-            queue = self._queue(live.key)
-            queue.check_room()
+            self._queue(live.key, connected=True).check_room()
             row = self._row(live, request, wanted)
             known = await self._journal.accept(row)
             if known is None:
                 self._remember(row, _PENDING, announce=True)
-                queue.put(row)
+                self._queue(live.key, connected=live.is_connected).put(row)
                 return _answer(row)
         return _answer(same_or_conflict(known, wanted))
 
@@ -110,10 +111,10 @@ class Outbox:
         if live.key in self._queues:
             self._queues[live.key][0].set_connected(live.is_connected)
 
-    async def fail_all(self, key: SessionKey, code: str) -> None:
+    def refuse(self, key: SessionKey, code: str) -> None:
         """Fail what waits: the account that was to send it is gone."""
         if key in self._queues:
-            await self._queues[key][0].fail_all(code)
+            self._queues[key][0].refuse(code)
 
     async def drop(self, key: SessionKey) -> None:
         """Forget the session's queue."""
@@ -137,12 +138,13 @@ class Outbox:
             return None
         return await self._journal.find(key.workspace, key.session, idempotency_key)
 
-    def _queue(self, key: SessionKey) -> SendQueue:
+    def _queue(self, key: SessionKey, *, connected: bool) -> SendQueue:
+        """Return the session's queue; a new one begins as ``connected`` says."""
         if key not in self._queues:
             queue = SendQueue(self._journal, self._deliver, self._report, self._most_waiting)
             task = asyncio.get_running_loop().create_task(queue.run())
             self._queues[key] = (queue, task)
-            queue.set_connected(connected=True)
+            queue.set_connected(connected)
         return self._queues[key][0]
 
     def _row(self, live: LiveSession, request: TextToSend, wanted: bytes) -> SendRow:
@@ -196,7 +198,8 @@ class Outbox:
     def _remember(self, row: SendRow, tail: MessageTail, *, announce: bool = False) -> Entry:
         ref = ChatRef(row.workspace, row.session, row.chat)
         entry = Entry(ref, row.id, row.at, from_me=True, head=row.head, tail=tail)
-        self._inbox.add(entry, ChatAddress(jid=row.chat), None, self._clock.now_ms())
+        pn = row.chat if row.chat.endswith(f"@{USER}") else None
+        self._inbox.add(entry, ChatAddress(jid=row.chat, pn=pn), None, self._clock.now_ms())
         if announce:
             self._publisher.message("new_message", entry, "api", row.at)
         return entry

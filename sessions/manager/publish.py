@@ -58,6 +58,11 @@ class Publisher:
         """Tell a chat, new or changed."""
         self._chat(type, row.ref, row.render(), source)
 
+    def merged(self, old: ChatRef, row: ChatRow) -> None:
+        """Tell that a chat became part of another."""
+        data = {"from": old.id, "to": row.ref.id, "chat": orjson.Fragment(row.render())}
+        self._chat("chat_merged", row.ref, orjson.dumps(data), "live")
+
     def ack(self, entry: Entry, code: str | None = None) -> None:
         """Tell the fate of a message that the account sent."""
         data: dict[str, Any] = {

@@ -54,7 +54,7 @@ class Views:
 
     def chat(self, ref: ChatRef) -> ChatRow:
         """Return the chat; raise ``ChatNotFound``."""
-        row = self._memory.row(ref)
+        row = self._memory.row(self._memory.home(ref))
         if row is None:
             raise ChatNotFound("There is no such chat.")
         return row
@@ -68,7 +68,7 @@ class Views:
 
     def messages(self, ref: ChatRef, anchor: Anchor | None, limit: int) -> list[Entry]:
         """Return messages of the chat, newest first; raise ``ChatNotFound``, ``MessageNotFound``."""
-        self.chat(ref)
+        ref = self.chat(ref).ref
         window = self._memory.messages.window(ref, self._clock.now_ms())
         if anchor is None:
             return window.before(None, limit) if window else []
@@ -80,7 +80,7 @@ class Views:
     def unread(self, ref: ChatRef) -> list[Unread]:
         """Return the newest inbound messages, as many as the chat counts as unread."""
         row = self.chat(ref)
-        window = self._memory.messages.window(ref, self._clock.now_ms())
+        window = self._memory.messages.window(row.ref, self._clock.now_ms())
         if window is None:
             return []
         newest = window.before(None, MAX_READ)

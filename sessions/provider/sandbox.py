@@ -11,19 +11,16 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sessions import commands as c, events as e, ids
 from sessions.ids import SessionKey
 from sessions.models import Contact, MessageHead, MessageTail, encode_head, iso
 from sessions.provider.port import Capabilities, Emit
 
-CODE_SECONDS = (60, 20, 20, 20, 20, 20)  # as WhatsApp rotates them
-TICK_SECONDS = 0.4  # from sent to delivered, and from delivered to read
-DROP_SECONDS = 1.0
 _PAIRING_CODE_ALPHABET = "123456789ABCDEFGHJKLMNPQRSTVWXYZ"  # WhatsApp's, without 0 I O U
 _CONTACTS = ("Ana Souza", "Bruno Lima", "Carla Dias", "Diego Reis", "Elisa Nunes")
 _LINES = (
@@ -32,6 +29,17 @@ _LINES = (
     "Qual é o valor?",
     "Obrigada, até amanhã!",
 )
+
+
+class Pace(NamedTuple):
+    """How fast the phone plays, in seconds."""
+
+    codes: Sequence[float] = (60, 20, 20, 20, 20, 20)  # as WhatsApp rotates them
+    tick: float = 0.4  # from sent to delivered, and from delivered to read
+    drop: float = 1.0  # until a dropped line is back
+
+
+_PACE = Pace()
 
 
 class SandboxProvider:
@@ -47,10 +55,11 @@ class SandboxProvider:
     )
     disposable = False
 
-    def __init__(self, key: SessionKey, store: str, emit: Emit) -> None:
+    def __init__(self, key: SessionKey, store: str, emit: Emit, pace: Pace = _PACE) -> None:
         """Play the phone of session ``key``; its pairing is remembered in ``store``."""
         self._key = key
         self._emit = emit
+        self._pace = pace
         self._file = Path(store) / "sandbox.json"
         seed = hashlib.blake2b("/".join(key).encode(), digest_size=4).digest()
         self._number = f"5500{int.from_bytes(seed) % 10**9:09d}"  # +55 00: no area code, nobody's
@@ -106,9 +115,9 @@ class SandboxProvider:
         return task
 
     async def _show_codes(self) -> None:
-        for number, seconds in enumerate(CODE_SECONDS, 1):
+        for number, seconds in enumerate(self._pace.codes, 1):
             digest = hashlib.sha256(f"{self._jid}/{number}".encode()).hexdigest()
-            expires = _now_ms() + seconds * 1000
+            expires = _now_ms() + round(seconds * 1000)
             self._emit(e.QrShown(qr=f"SANDBOX,{number},{digest}", expires_at=expires))
             await asyncio.sleep(seconds)
         self._pairing = None
@@ -154,7 +163,7 @@ class SandboxProvider:
     async def _tick(self, chat: str, wa_id: str) -> None:
         """Deliver and read what was sent, as a person with the chat open would."""
         for ack in (2, 3):
-            await asyncio.sleep(TICK_SECONDS)
+            await asyncio.sleep(self._pace.tick)
             address = e.ChatAddress(jid=chat, pn=chat)
             self._emit(
                 e.ReceiptReceived(chat=address, wa_ids=(wa_id,), ids=(), ack=ack, at=_now_ms())
@@ -220,7 +229,7 @@ class SandboxProvider:
         return c.Done()
 
     async def _come_back(self) -> None:
-        await asyncio.sleep(DROP_SECONDS)
+        await asyncio.sleep(self._pace.drop)
         self._emit(e.Connecting())
         self._connect()
 
@@ -245,7 +254,7 @@ class SandboxProvider:
         if self._traffic is not None:
             self._traffic.cancel()
             self._traffic = None
-        if command.messages_per_minute:
+        if command.messages_per_minute > 0:
             self._traffic = self._own(self._chatter(60 / command.messages_per_minute))
         return c.Done()
 
@@ -269,7 +278,7 @@ class SandboxProvider:
         return f"SANDBOX{self._counter:012X}"
 
     def _restore(self) -> None:
-        with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
+        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
             memory = json.loads(self._file.read_bytes())
             self._counter, self._paired = int(memory["counter"]), bool(memory["paired"])
 

@@ -46,17 +46,19 @@ class SendQueue:
         self._report = report
         self._most = most
         self._rows: deque[SendRow] = deque()
+        self._doomed: deque[tuple[SendRow, str]] = deque()
+        self._refusal: str | None = None
         self._wake = asyncio.Event()
         self._connected = False
         self._closing = False
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._rows)
+        return len(self._rows) + len(self._doomed)
 
     def check_room(self) -> None:
         """Raise ``SendQueueFull`` when no further send may be accepted."""
-        if len(self._rows) >= self._most:
+        if len(self) >= self._most:
             raise SendQueueFull(
                 f"The session has {self._most} sends waiting.",
                 user_action="Wait until some of them have left.",
@@ -64,12 +66,24 @@ class SendQueue:
 
     def put(self, row: SendRow) -> None:
         """Queue an accepted row."""
-        self._rows.append(row)
+        if self._refusal is None:
+            self._rows.append(row)
+        else:
+            self._doomed.append((row, self._refusal))
         self._wake.set()
 
     def set_connected(self, connected: bool) -> None:
         """Say whether the session can send now."""
         self._connected = connected
+        if connected:
+            self._refusal = None
+        self._wake.set()
+
+    def refuse(self, code: str) -> None:
+        """Fail all that waits, and what comes until there is a line: its account is gone."""
+        self._refusal = code
+        self._doomed.extend((row, code) for row in self._rows)
+        self._rows.clear()
         self._wake.set()
 
     def close(self) -> None:
@@ -80,16 +94,14 @@ class SendQueue:
     async def run(self) -> None:
         """Send until closed (the manager owns this task)."""
         while not self._closing:
-            if not (self._rows and self._connected):
+            if self._doomed:
+                row, code = self._doomed.popleft()
+                await self._finish(row, SendOutcome(status="failed", code=code))
+            elif self._rows and self._connected:
+                await self._send(self._rows.popleft())
+            else:
                 self._wake.clear()
                 await self._wake.wait()
-                continue
-            await self._send(self._rows.popleft())
-
-    async def fail_all(self, code: str) -> None:
-        """Fail everything that waits: the session will not send again as it is."""
-        while self._rows:
-            await self._finish(self._rows.popleft(), SendOutcome(status="failed", code=code))
 
     async def _send(self, row: SendRow) -> None:
         if not await self._mark(row, "trying"):
@@ -102,13 +114,18 @@ class SendQueue:
             outcome = SendOutcome(status="unknown", code=unknown.code)
         except SessionNotConnected:
             outcome = None
+        except EngineError as error:  # it cannot even be asked
+            outcome = SendOutcome(status="failed", code=error.code)
         if outcome is None:
             await self._put_back(row)
         else:
             await self._finish(row, outcome)
 
     async def _put_back(self, row: SendRow) -> None:
-        """The engine did not try it: it waits for the line."""
+        """The engine did not try it: it waits for the line, if its account still is."""
+        if self._refusal is not None:
+            self._doomed.append((row, self._refusal))
+            return
         self._rows.appendleft(row)
         await self._mark(row, "accepted")
         await asyncio.sleep(LINE_PAUSE)
@@ -133,6 +150,8 @@ def _outcome(answer: AnyAnswer) -> SendOutcome | None:
             return SendOutcome(status="sent", sent=answer)
         case Refused(kind="session_not_connected"):
             return None
+        case Refused(reason="timeout"):  # the engine's own: WhatsApp may have taken it
+            return SendOutcome(status="unknown", code="outcome_unknown")
         case Refused(reason=reason):
             return SendOutcome(status="failed", code=reason)
         case _:

@@ -22,6 +22,7 @@ EXIT_TOO_SLOW = 70  # EX_SOFTWARE
 EXIT_CANNOT_START = 78  # EX_CONFIG
 #: Seconds from the daemon's death to ours, whatever the core does: longer than its own drain.
 DRAIN_DEADLINE = 12.0
+PARENT_SECONDS = 1.0  # how often the thread looks whether the daemon lives, if the loop cannot
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -52,13 +53,16 @@ async def _serve(pipe: socket.socket) -> None:
     reader, writer = await asyncio.open_connection(sock=pipe)
     host = WorkerHost(reader, writer)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, host.end)
-    threading.Thread(target=_end_late, args=(host.ending_seen,), name="late", daemon=True).start()
+    late = (host.ending_seen, os.getppid())
+    threading.Thread(target=_end_late, args=late, name="late", daemon=True).start()
     await host.run(os.getpid())
     writer.close()
 
 
-def _end_late(ending: threading.Event) -> None:
-    ending.wait()
+def _end_late(ending: threading.Event, parent: int) -> None:
+    """End the process in time, also when the core holds the loop, which then sees no EOF."""
+    while not ending.wait(PARENT_SECONDS) and os.getppid() == parent:
+        pass
     threading.Event().wait(DRAIN_DEADLINE)
     _exit(EXIT_TOO_SLOW)
 

@@ -10,10 +10,12 @@ import asyncio
 import importlib
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Coroutine
 from typing import Any
 
 from sessions.commands import AnyAnswer, AnyCommand, Done, Refused, Start, Stop
+from sessions.errors import WireError
 from sessions.events import AnyEvent
 from sessions.ids import SessionKey
 from sessions.models import ProviderName
@@ -47,11 +49,12 @@ class WorkerHost:
         self._writer = writer
         self._providers: dict[SessionKey, Provider] = {}
         self._sequences: dict[SessionKey, int] = {}
+        #: A session is started and stopped one after the other: its store has one owner.
+        self._turns: dict[SessionKey, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = asyncio.Event()
-        self.ending_seen = (
-            threading.Event()
-        )  # the same, for a thread: a hung core may hold the loop
+        #: The same, for a thread: a hung core may hold the loop.
+        self.ending_seen = threading.Event()
 
     def end(self) -> None:
         """Make ``run`` drain and return."""
@@ -75,6 +78,7 @@ class WorkerHost:
             if isinstance(end, BaseException):
                 log.error("a provider did not stop cleanly: %r", end)
         if not self._writer.is_closing():
+            self._writer.transport.set_write_buffer_limits(0)  # now ``drain`` waits for all of it
             await asyncio.gather(self._writer.drain(), return_exceptions=True)
 
     async def _read(self) -> None:
@@ -82,7 +86,11 @@ class WorkerHost:
         try:
             while data := await self._reader.read(65536):
                 for frame in frames.feed(data):
+                    if self._ending.is_set():  # nothing is opened any more
+                        return
                     self._handle(frame)
+        except (WireError, ConnectionError) as error:
+            log.warning("the daemon cannot be heard any more: %r", error)
         finally:
             self.end()
 
@@ -107,22 +115,35 @@ class WorkerHost:
     async def _execute(self, key: SessionKey, command: AnyCommand) -> AnyAnswer:
         if isinstance(command, Start):
             return await self._start(key, command)
-        provider = self._providers.get(key)
         if isinstance(command, Stop):
-            return await self._stop(key, provider)
+            return await self._stop(key)
+        provider = self._providers.get(key)
         return _NOT_HOSTED if provider is None else await provider.execute(command)
 
     async def _start(self, key: SessionKey, command: Start) -> AnyAnswer:
-        if key not in self._providers:
-            factory = load_factory(command.provider)
-            self._providers[key] = provider = factory(key, command.store, self._emitter(key))
-            await provider.start()
+        async with self._turns[key]:
+            if key not in self._providers:
+                factory = load_factory(command.provider)
+                provider = factory(key, command.store, self._emitter(key))
+                self._providers[key] = provider
+                try:
+                    await provider.start()
+                except BaseException:
+                    self._providers.pop(key, None)  # so that it can be tried again
+                    raise
         return Done()
 
-    async def _stop(self, key: SessionKey, provider: Provider | None) -> AnyAnswer:
-        if provider is not None:
-            await provider.stop()
-            del self._providers[key]
+    async def _stop(self, key: SessionKey) -> AnyAnswer:
+        async with self._turns[key]:
+            provider = self._providers.get(key)
+            if provider is not None:
+                try:
+                    await provider.stop()
+                finally:
+                    self._providers.pop(key, None)
+                if provider.disposable:
+                    log.warning("session %s ends only with its process", key)
+                    self.end()
         return Done()
 
     def _emitter(self, key: SessionKey) -> Emit:
@@ -137,8 +158,12 @@ class WorkerHost:
         return emit
 
     def _send(self, frame: wire.FromWorker) -> None:
-        if not self._writer.is_closing():
+        if self._writer.is_closing():
+            return
+        try:
             self._writer.write(wire.encode(frame))
+        except WireError as error:  # whoever emits it is not to blame
+            log.error("a frame was dropped: %s", error)  # noqa: TRY400 - its stack says nothing
 
     def _own(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -23,6 +23,7 @@ from sessions.worker import wire
 log = logging.getLogger("zapd.worker")
 
 EXIT_CANNOT_START = 78
+LAST_WORDS_SECONDS = 2.0  # for what a process that has ended left in its pipes
 _INHERITED = (
     "PATH",
     "LANG",
@@ -81,8 +82,9 @@ class WorkerProcess(asyncio.Protocol):
         self._last_pong = 0.0
         self._transport: asyncio.WriteTransport | None = None
         self._process: asyncio.subprocess.Process | None = None
-        self._readers: list[asyncio.Task[None]] = []
-        self._lost = False
+        self._output: asyncio.StreamWriter | None = None
+        self._logging: asyncio.Task[None] | None = None
+        self._lost = asyncio.Event()
 
     @classmethod
     async def spawn(
@@ -95,23 +97,29 @@ class WorkerProcess(asyncio.Protocol):
         self = cls(on_event)
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = await asyncio.create_subprocess_exec(
-                *command,
-                "--fd",
-                str(theirs.fileno()),
-                pass_fds=(theirs.fileno(),),
-                env=dict(environment),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-            )
+        # Not asyncio's pipes: it takes a process for alive as long as anybody holds them open.
+        output, prints = socket.socketpair()
+        with theirs, prints:
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    *command,
+                    "--fd",
+                    str(theirs.fileno()),
+                    pass_fds=(theirs.fileno(),),
+                    env=dict(environment),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=prints.fileno(),
+                    stderr=prints.fileno(),
+                    start_new_session=True,
+                )
+            except BaseException:
+                ours.close()
+                output.close()
+                raise
         self._last_pong = loop.time()
         await loop.create_connection(lambda: self, sock=ours)
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream is not None:
-                self._readers.append(loop.create_task(self._log_lines(stream)))
+        reader, self._output = await asyncio.open_connection(sock=output)
+        self._logging = loop.create_task(self._log_lines(reader))
         return self
 
     @property
@@ -134,7 +142,7 @@ class WorkerProcess(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what waits for an answer (asyncio calls this)."""
-        self._lost = True
+        self._lost.set()
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(OutcomeUnknown("The worker ended before it answered."))
@@ -159,12 +167,12 @@ class WorkerProcess(asyncio.Protocol):
         Raises ``SessionNotConnected`` when it cannot be asked, ``OutcomeUnknown`` when it was
         and no answer came in time.
         """
-        if self._lost or self._transport is None:
+        if self._lost.is_set() or self._transport is None:
             raise SessionNotConnected("The session's worker is gone.")
         number = next(self._numbers)
         future = asyncio.get_running_loop().create_future()
-        self._waiting[number] = future
         self._write(wire.Request(number=number, workspace=key[0], session=key[1], command=command))
+        self._waiting[number] = future
         try:
             async with asyncio.timeout(seconds):
                 answer: AnyAnswer = await future
@@ -210,11 +218,17 @@ class WorkerProcess(asyncio.Protocol):
             ended.cancel()
 
     async def _reap(self) -> int:
+        """Make sure that it has ended; take what it still said, then close the pipe."""
         self.kill()
         code = await self.wait()
-        if self._transport is not None:
-            self._transport.close()
-        await asyncio.gather(*self._readers, return_exceptions=True)
+        heard = asyncio.ensure_future(self._lost.wait())
+        last_words = [heard, self._logging] if self._logging else [heard]
+        _, late = await asyncio.wait(last_words, timeout=LAST_WORDS_SECONDS)
+        for task in late:  # something that it started holds its pipes open
+            task.cancel()
+        for pipe in (self._transport, self._output):
+            if pipe is not None:
+                pipe.close()
         return code
 
     async def wait(self) -> int:
@@ -236,11 +250,16 @@ class WorkerProcess(asyncio.Protocol):
                 self._process.send_signal(signal.SIGKILL)
 
     def _write(self, frame: wire.ToWorker) -> None:
-        if self._transport is not None and not self._lost:
+        if self._transport is not None and not self._lost.is_set():
             self._transport.write(wire.encode(frame))
 
     async def _log_lines(self, stream: asyncio.StreamReader) -> None:
-        with contextlib.suppress(ValueError):  # a line over the reader's limit of 64 KiB
-            while line := await stream.readline():
-                text = line.decode(errors="replace").rstrip()
-                log.info("worker %d: %s", self.pid, text[:2000])
+        """Log what it prints; a pipe that nobody reads would fill up and stop it."""
+        while True:
+            try:
+                line = await stream.readline()
+            except ValueError:  # over the reader's limit of 64 KiB: it was thrown away
+                continue
+            if not line:
+                return
+            log.info("worker %d: %s", self.pid, line.decode(errors="replace").rstrip()[:2000])

@@ -14,9 +14,9 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from sessions.commands import AnyAnswer, AnyCommand, Start, Stop
+from sessions.commands import AnyAnswer, AnyCommand, Refused, Start, Stop
 from sessions.errors import EngineError, SessionNotConnected
-from sessions.events import AnyEvent
+from sessions.events import AnyEvent, Troubled
 from sessions.ids import SessionKey
 from sessions.models import ProviderName
 from sessions.worker import wire
@@ -88,7 +88,7 @@ class Worker:
         """Host the session from now on."""
         self.sessions[key] = start
         if self._ready:
-            self._begin(key)
+            self._begin(key, start)
 
     async def run(self) -> None:
         """Keep a process alive until the slot is retired."""
@@ -114,6 +114,9 @@ class Worker:
             self.process = await WorkerProcess.spawn(
                 command, self._plan.environment, self._on_event
             )
+        except (FileNotFoundError, PermissionError) as error:
+            log.error("no worker process can ever be started: %s", error)  # noqa: TRY400 - no stack
+            return Death.CANNOT_START
         except OSError as error:
             log.warning("no worker process can be started: %s", error)
             return Death.NOT_READY
@@ -126,21 +129,27 @@ class Worker:
             self.process.kill()
 
     def _on_ready(self) -> None:
+        if self._retired.is_set():
+            return
         self._ready = True
-        for key in self.sessions:
-            self._begin(key)
+        for key, start in self.sessions.items():
+            self._begin(key, start)
 
-    def _begin(self, key: SessionKey) -> None:
-        task = asyncio.get_running_loop().create_task(self._start(key))
+    def _begin(self, key: SessionKey, start: Start) -> None:
+        self._listener.session_starting(key)
+        task = asyncio.get_running_loop().create_task(self._start(key, start))
         self._starts.add(task)
         task.add_done_callback(self._starts.discard)
 
-    async def _start(self, key: SessionKey) -> None:
-        self._listener.session_starting(key)
+    async def _start(self, key: SessionKey, start: Start) -> None:
         try:
-            await self.request(key, self.sessions[key], START_SECONDS)
+            answer = await self.request(key, start, START_SECONDS)
         except EngineError as error:
             log.warning("session %s did not start: %s", key, error)
+            return
+        if isinstance(answer, Refused) and key in self.sessions:
+            log.warning("session %s did not start: %s", key, answer.message)
+            self._listener.session_event(key, Troubled(code="start_failed"))
 
     def _mourn(self, death: Death) -> None:
         for key in list(self.sessions):
@@ -191,6 +200,7 @@ class Supervisor:
         self._listener = listener
         self._workers: dict[Worker, asyncio.Task[None]] = {}
         self._homes: dict[SessionKey, Worker] = {}
+        self._closing = False
 
     @property
     def workers(self) -> list[Worker]:
@@ -208,7 +218,7 @@ class Supervisor:
 
     def host(self, key: SessionKey, start: Start, *, alone: bool) -> None:
         """Place the session: in a worker of its own to pair, else in the pool."""
-        if key not in self._homes:
+        if key not in self._homes and not self._closing:
             worker = None if alone else self._with_room(start.provider)
             self._place(worker or self._open(start.provider, pooled=not alone), key, start)
 
@@ -217,6 +227,7 @@ class Supervisor:
         worker = self._homes.pop(key, None)
         if worker is None:
             return
+        throw_away = throw_away and worker.sessions.keys() == {key}  # never its neighbours
         if not throw_away:
             await worker.remove(key)
         worker.sessions.pop(key, None)
@@ -228,14 +239,13 @@ class Supervisor:
         worker = self._homes.get(key)
         if worker is None or worker.pooled:
             return
-        roomy = self._with_room(worker.provider)
-        if roomy is None:
+        if self._with_room(worker.provider) is None:
             worker.pooled = True
             return
         start = worker.sessions[key]
         self._listener.session_lost(key, Death.MOVED)
         await self.release(key)
-        self._place(roomy, key, start)
+        self.host(key, start, alone=False)  # whoever has room by now
 
     def kill(self, key: SessionKey) -> None:
         """End the session's process at once; it is started again, with its neighbours."""
@@ -252,6 +262,7 @@ class Supervisor:
 
     async def close(self) -> None:
         """Drain and end all workers, side by side."""
+        self._closing = True
         workers = list(self._workers)
         self._homes.clear()
         await asyncio.gather(*(self._close(worker) for worker in workers))

@@ -85,8 +85,11 @@ FrameT = TypeVar("FrameT", ToWorker, FromWorker)
 
 
 def encode(frame: ToWorker | FromWorker) -> bytes:
-    """Return the frame's bytes; raise ``WireError`` if it is too large to be taken."""
-    body = _encoder.encode(frame)
+    """Return the frame's bytes; raise ``WireError`` if it cannot be told or is too large."""
+    try:
+        body = _encoder.encode(frame)
+    except (OverflowError, UnicodeEncodeError) as error:  # a number of 65 bits, half a surrogate
+        raise WireError(f"A frame cannot be encoded: {error}") from error
     if len(body) > MAX_FRAME:
         raise WireError(f"A frame of {len(body)} bytes is over the limit of {MAX_FRAME}.")
     return len(body).to_bytes(_LENGTH, "big") + body

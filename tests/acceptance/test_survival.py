@@ -92,3 +92,4 @@ async def test_a_chat_is_not_new_again_after_a_restart(daemon: Daemon, user: Use
         await user.receive("main", "two")
         await stream.next("new_message")
         assert [event.type for event in stream.seen if event.id] == ["new_message"]
+    assert (await user.get(f"/v1/chats/{CHAT}"))["evicted_before"]

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from sessions.cache import chats as module
+from sessions.cache.chats import ChatCache, ChatQuery, ChatRow
+from sessions.ids import ChatRef
+from tests.support.recorders import Json
+from tests.unit.sessions.cache.entries import entry, ref, row
+
+ROOMY = 1_000_000
+
+
+def listed(chats: ChatCache, **query: Json) -> list[str]:
+    """Return the JIDs of all pages of a list, page by page."""
+    found: list[str] = []
+    wanted = ChatQuery("w", **query)
+    while True:
+        page = chats.page(wanted)
+        assert len(page.rows) <= wanted.limit
+        found += [r.ref.jid for r in page.rows]
+        if page.next is None:
+            return found
+        wanted = wanted._replace(after=page.next)
+
+
+def jids(*numbers: int) -> list[str]:
+    """Return the JIDs of chats."""
+    return [ref(number).jid for number in numbers]
+
+
+def filled(*rows: ChatRow) -> ChatCache:
+    """Return a cache with these rows."""
+    chats = ChatCache(ROOMY)
+    for one in rows:
+        chats.add(one)
+    return chats
+
+
+def test_chats_are_listed_by_activity() -> None:
+    """Newest first, of one time by their ids, and a chat that becomes active moves up."""
+    chats = filled(row(1, 10), row(2, 30), row(3, 20), row(4, 20))
+    assert jids(2, 3, 4, 1) == listed(chats)
+    moved = chats.get(ref(1))
+    assert moved is not None
+    with chats.unindexed(moved):
+        moved.updated_at = 40
+    assert jids(1, 2, 3, 4) == listed(chats)
+
+
+def test_lists_are_of_a_workspace_and_maybe_a_session() -> None:
+    """Nothing of another workspace or session is in them."""
+    chats = filled(row(1, 1), row(2, 2, "s2"))
+    other = ChatRow(ref(3, workspace="v"))
+    chats.add(other)
+    assert jids(2, 1) == listed(chats)
+    assert jids(2) == listed(chats, session="s2")
+    assert listed(chats, session="s3") == []
+    assert [other] == chats.page(ChatQuery("v")).rows
+    assert [ref(1)] == chats.of_session("w", "s1")
+
+
+def test_unread_chats_are_an_index_of_their_own() -> None:
+    """A chat is in it exactly while it has unread messages."""
+    chats = filled(row(1, 1, unread=2), row(2, 2))
+    assert jids(1) == listed(chats, unread=True)
+    read, unread = chats.peek(ref(1)), chats.peek(ref(2))
+    assert read is not None
+    assert unread is not None
+    with chats.unindexed(read):
+        read.unread = 0
+    with chats.unindexed(unread):
+        unread.unread = 1
+    assert jids(2) == listed(chats, unread=True, session="s1")
+    assert chats.unread_chats("w") == 1
+    chats.remove(ref(2))
+    assert chats.unread_chats("w") == 0
+
+
+def test_a_list_can_end_at_a_time() -> None:
+    """Only what was active after it."""
+    chats = filled(row(1, 10), row(2, 20), row(3, 30))
+    assert jids(3) == listed(chats, updated_after=20)
+
+
+@pytest.mark.parametrize(
+    ("needle", "expected"),
+    [("ana", [1]), ("ção", [2]), ("5511000000003", [3]), ("+5511", [3, 2, 1]), ("zz", [])],
+)
+def test_chats_are_found_by_name_or_number(needle: str, expected: list[int]) -> None:
+    """Case does not matter, a plus neither."""
+    named = [row(1, 1), row(2, 2), row(3, 3)]
+    named[0].name, named[1].name = "ANA Souza", "Conceição"
+    assert jids(*expected) == listed(filled(*named), needle=needle, limit=1)
+
+
+def test_a_search_looks_at_a_bounded_number_of_rows_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page may be empty and still say where to go on."""
+    monkeypatch.setattr(module, "MAX_LOOKED_AT", 3)
+    rows = [row(number, 100 - number) for number in range(1, 11)]
+    rows[9].name = "ana"
+    chats = filled(*rows)
+    first = chats.page(ChatQuery("w", needle="ana"))
+    assert first.rows == []
+    assert first.next is not None
+    assert jids(10) == listed(chats, needle="ana")
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(0, 5), min_size=1, max_size=30),
+    st.integers(1, 7),
+    st.lists(st.tuples(st.integers(0, 29), st.integers(6, 9)), max_size=10),
+)
+def test_pages_cover_each_row_that_stays_exactly_once(
+    times: list[int], limit: int, moves: list[tuple[int, int]]
+) -> None:
+    """Rows that become active while somebody pages never make others be skipped or repeated."""
+    chats = filled(*(row(number, at) for number, at in enumerate(times)))
+    moved: set[str] = set()
+    found: list[str] = []
+    query = ChatQuery("w", limit=limit)
+    todo = list(moves)
+    while True:
+        page = chats.page(query)
+        found += [r.ref.jid for r in page.rows]
+        if page.next is None:
+            break
+        query = query._replace(after=page.next)
+        if todo:
+            number, at = todo.pop()
+            mover = chats.peek(ref(number))
+            if mover is not None:
+                moved.add(mover.ref.jid)
+                with chats.unindexed(mover):
+                    mover.updated_at = at
+    assert len(found) == len(set(found))
+    assert {ref(number).jid for number in range(len(times))} - moved <= set(found)
+
+
+OPERATIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "touch", "read", "rename", "last", "remove"]),
+        st.integers(0, 12),
+        st.integers(0, 400),
+    ),
+    max_size=60,
+)
+
+
+@settings(deadline=None)
+@given(OPERATIONS)
+def test_the_books_are_right_whatever_happens(operations: list[tuple[str, int, int]]) -> None:
+    """Bytes stay within the bound, and every index holds exactly the rows that it should."""
+    chats = ChatCache(20_000)
+    for what, number, value in operations:
+        known = chats.peek(ref(number, f"s{number % 2}"))
+        if what == "add" and known is None:
+            chats.add(row(number, value, f"s{number % 2}", unread=value % 3))
+        elif what == "remove":
+            assert (known is None) == (chats.remove(ref(number, f"s{number % 2}")) is None)
+        elif known is not None:
+            with chats.unindexed(known):
+                if what == "touch":
+                    known.updated_at = value
+                elif what == "read":
+                    known.unread = value % 2
+                elif what == "rename":
+                    known.name = "x" * value * 30
+                else:
+                    known.last = entry("m", value, known.ref, text="x" * value)
+        books(chats)
+
+
+def books(chats: ChatCache) -> None:
+    """Hold the indexes and weights of a cache against its rows."""
+    rows = [chats._rows[key] for key in list(chats._rows)]  # noqa: SLF001 - books
+    assert chats.usage().used_bytes == sum(r.nbytes for r in rows) <= 20_000
+    expected: dict[tuple[str, str | None, bool], list[ChatRef]] = {}
+    for one in sorted(rows, key=lambda r: r.order):
+        for session in (None, one.ref.session):
+            for unread in (False, True) if one.unread else (False,):
+                expected.setdefault((one.ref.workspace, session, unread), []).append(one.ref)
+    indexes = {name: [r.ref for r in index] for name, index in chats._indexes.items()}  # noqa: SLF001 - books
+    assert expected == indexes
+
+
+def test_the_least_used_chats_make_room() -> None:
+    """They leave every list."""
+    chats = ChatCache(5_000)
+    for number in range(9):
+        chats.add(row(number, number, unread=1))
+    assert 0 < len(listed(chats)) == len(listed(chats, unread=True)) < 9
+    assert listed(chats)[0] == ref(8).jid
+    books(chats)
+
+
+def test_a_row_over_the_bound_is_not_kept() -> None:
+    """Neither new nor grown."""
+    chats = ChatCache(2_000)
+    big = row(1)
+    big.name = "x" * 1000
+    chats.add(big)
+    assert listed(chats) == []
+    grown = row(2)
+    chats.add(grown)
+    with chats.unindexed(grown):
+        grown.name = "x" * 1000
+    assert listed(chats) == []
+    assert chats.usage().entries == 0
+
+
+def test_a_row_that_left_may_still_be_changed() -> None:
+    """Whoever holds it does no harm."""
+    chats = filled(row(1))
+    gone = chats.remove(ref(1))
+    assert gone is not None
+    with chats.unindexed(gone):
+        gone.unread = 3
+    chats.weigh(gone)
+    assert listed(chats) == []
+    assert chats.remove(ref(1)) is None
+
+
+def test_a_row_stays_listed_when_its_change_fails() -> None:
+    """An error inside leaves the indexes whole."""
+    chats = filled(row(1))
+    listed_row = chats.peek(ref(1))
+    assert listed_row is not None
+    with pytest.raises(ZeroDivisionError), chats.unindexed(listed_row):
+        listed_row.unread = 1 // 0
+    assert jids(1) == listed(chats)
+
+
+@pytest.mark.parametrize(
+    ("jid", "name"),
+    [("5511999990000@s.whatsapp.net", "+5511999990000"), ("123456789@lid", None), ("1@g.us", None)],
+)
+def test_a_chat_without_a_name_shows_its_number(jid: str, name: str | None) -> None:
+    """Never a LID, which is nothing that people know."""
+    chat = msgspec.json.decode(ChatRow(ChatRef("w", "s1", jid)).render())
+    assert name == chat["name"]
+
+
+def test_the_last_message_is_rendered_within_the_chat() -> None:
+    """As the message's own resource."""
+    last = entry("m1")
+    one = row(1)
+    one.last = last
+    assert msgspec.json.decode(one.render())["last_message"] == msgspec.json.decode(last.render())
