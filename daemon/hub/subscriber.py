@@ -84,7 +84,7 @@ class Subscriber:
         """Whether there is nothing left to look at."""
         return self.cursor == self._ring.head
 
-    def take(self, framing: Framing, max_bytes: int, scan: int = SCAN) -> Any:  # noqa: ANN401
+    def take(self, framing: Framing, max_bytes: int, scan: int = SCAN) -> Any:  # noqa: ANN401 - what the framing makes
         """Return what the framing makes of the frames that follow, or None.
 
         Called by the subscriber's own transport. At most ``max_bytes`` of JSON (one frame at

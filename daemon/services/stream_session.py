@@ -93,7 +93,7 @@ class StreamSession:
         due, self.due = self.due, []
         return due
 
-    def take(self, framing: Framing, max_bytes: int, scan: int = SCAN) -> Any:  # noqa: ANN401
+    def take(self, framing: Framing, max_bytes: int, scan: int = SCAN) -> Any:  # noqa: ANN401 - what the framing makes
         """Return what follows, framed, or None. See :meth:`Subscriber.take`."""
         return self.subscriber.take(framing, max_bytes, scan)
 

@@ -22,13 +22,13 @@ _ACCEPT = (
     f"VALUES({', '.join('?' * (len(_COLUMNS) + 2))}) "
     "ON CONFLICT(workspace, session, key) WHERE key IS NOT NULL DO NOTHING"
 )
-_FIND = f"SELECT {_NAMES} FROM sends WHERE workspace = ? AND session = ? AND key = ?"  # noqa: S608
+_FIND = f"SELECT {_NAMES} FROM sends WHERE workspace = ? AND session = ? AND key = ?"  # noqa: S608 - our own names
 _MARK = (
     "UPDATE sends SET state = ?, wa_id = coalesce(?, wa_id), updated_at = ? "
     "WHERE workspace = ? AND id = ?"
 )
 _UNFINISHED = (
-    f"SELECT {_NAMES} FROM sends WHERE state IN ('accepted', 'trying') "  # noqa: S608
+    f"SELECT {_NAMES} FROM sends WHERE state IN ('accepted', 'trying') "  # noqa: S608 - our own names
     "ORDER BY at, seq"
 )
 _PRUNE = (

@@ -28,7 +28,7 @@ from daemon.transports.stream_request import (
 from daemon.transports.uvicorn_protocols import Body, aborter_of, body_of
 
 # Its own watch over the server's exit is off: streams are ended by their service.
-AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
+AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # theirs
 
 #: The most that one write carries, in bytes of JSON.
 BATCH_BYTES = 128 << 10

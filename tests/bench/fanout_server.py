@@ -87,7 +87,7 @@ class Zapd(Variant):
 
     def idle(self) -> bool:
         channel = self.hub._channels["acme"]  # noqa: SLF001 - counts at no cost
-        return all(len(group.waiting) == group.members for group in channel._all)  # noqa: SLF001
+        return all(len(group.waiting) == group.members for group in channel._all)  # noqa: SLF001 - measured from inside
 
     def stream(self) -> Any:  # noqa: ANN401 - an endpoint
         endpoint = sse_endpoint(self.streams)

@@ -136,7 +136,7 @@ async def test_a_ticket_reopens_as_eventsource_does(
     ticket, _ = door.issue_ticket(await door.authenticate_key(key), "stream")
     for name in ("first", "second"):
         holder = await door.authenticate({}, ticket, {})
-        closed = door.stream_opened(holder, lambda name=name: ended.append(name))  # type: ignore[misc]
+        closed = door.stream_opened(holder, lambda name=name: ended.append(name))  # type: ignore[misc]  # a bound default
         clock.forward(600)
         assert await door.still_valid(holder)
         closed()

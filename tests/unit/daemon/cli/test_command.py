@@ -62,7 +62,7 @@ def test_a_wrong_configuration_ends_every_command_with_78(command: str) -> None:
 @pytest.mark.parametrize("command", ["check-config", "serve"])
 def test_it_is_not_open_to_everybody(command: str, data_dir: Path) -> None:
     """Reachable for others without secret and keys: it does not start, and says what to do."""
-    ran = zapd(command, "--data-dir", str(data_dir), ZAPD_HOST="0.0.0.0")  # noqa: S104
+    ran = zapd(command, "--data-dir", str(data_dir), ZAPD_HOST="0.0.0.0")  # noqa: S104 - refused
     assert (ran.code, ran.out) == (78, "")
     assert "zapd key create" in ran.err
 

@@ -115,7 +115,7 @@ def test_settings_do_not_show_the_secret() -> None:
 def test_settings_cannot_be_changed() -> None:
     """The settings are a value."""
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Settings().port = 1  # type: ignore[misc]
+        Settings().port = 1  # type: ignore[misc]  # refused
 
 
 @pytest.mark.parametrize(

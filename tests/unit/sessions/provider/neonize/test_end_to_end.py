@@ -429,7 +429,9 @@ async def test_sandbox_commands_are_refused(connected: Worker) -> None:
 
 async def test_a_silent_line_is_given_up(tmp_path: Path) -> None:
     """TCP accepted, then nothing: the core hangs and cannot be stopped, so its process ends."""
-    async with await asyncio.start_server(lambda *_: None, "127.0.0.1") as silence:
+    callers: list[asyncio.StreamWriter] = []
+    listening = asyncio.start_server(lambda _, writer: callers.append(writer), "127.0.0.1")
+    async with await listening as silence:
         port = silence.sockets[0].getsockname()[1]
         module = "tests.unit.sessions.provider.neonize.impatient_worker"
         where = ["--loopback-port", str(port), "--loopback-root", "00" * 32]
@@ -439,6 +441,9 @@ async def test_a_silent_line_is_given_up(tmp_path: Path) -> None:
             async with asyncio.timeout(5):
                 await worker.ask(c.Stop())
             assert await worker.end() == 0
+        for caller in callers:
+            caller.close()
+            await asyncio.gather(caller.wait_closed(), return_exceptions=True)
 
 
 async def test_a_damaged_store_is_not_tried_again(worker: Worker, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from sessions.provider.neonize.locks import GoLock, StartHold
 
 def in_thread(call: object) -> threading.Thread:
     """Run a call that may block."""
-    thread = threading.Thread(target=call, daemon=True)  # type: ignore[arg-type]
+    thread = threading.Thread(target=call, daemon=True)  # type: ignore[arg-type]  # any call
     thread.start()
     return thread
 
