@@ -170,6 +170,14 @@ function messageChanged(store, event) {
   store.touch("chats");
 }
 
+/**
+ * Whether a received message adds to the unread count: the rule of daemon/docs/events.md.
+ * @param {Chat} chat @param {Message} message
+ */
+function counts(chat, message) {
+  return chat.kind !== "broadcast" && !["system", "poll_vote", "revoked"].includes(message.type);
+}
+
 /** @param {Store} store @param {Envelope} event */
 function newMessage(store, event) {
   const { data, at, source } = event;
@@ -188,7 +196,7 @@ function newMessage(store, event) {
     store.chats.set(chat.id, {
       ...chat,
       name: betterName(chat, data),
-      unread: chat.unread + (received ? 1 : 0),
+      unread: chat.unread + (received && counts(chat, data) ? 1 : 0),
       last_message: newer ? data : chat.last_message,
       updated_at: newer ? at : chat.updated_at,
     });
