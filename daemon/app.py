@@ -26,6 +26,7 @@ from daemon.auth.login import login_url
 from daemon.auth.origins import may_open_websocket
 from daemon.auth.principal import Principal
 from daemon.auth.scopes import Scope
+from daemon.clock import Steady
 from daemon.config import Settings
 from daemon.errors import ApiError
 from daemon.notify import Notifier
@@ -53,7 +54,14 @@ from sessions.sending.rate_limit import RateLimiter
 log = logging.getLogger("zapd")
 
 WORKER_COMMAND = (sys.executable, "-I", "-m", "sessions.worker")
-_HEADERS = ("Authorization", "X-Api-Key", "Content-Type", "Idempotency-Key", "If-None-Match")
+_HEADERS = (
+    "Authorization",
+    "X-Api-Key",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "Last-Event-ID",  # who streams by fetch(), to show a token, sends it by hand
+)
 
 
 def run(
@@ -189,11 +197,11 @@ def build(runtime: Runtime) -> Starlette:
     settings = runtime.settings
     limiter = RateLimiter(settings.rate_limit, settings.rate_burst)
     origins = _origins(settings)
-    gate = Gate(runtime.auth, limiter, runtime.clock, origins, lambda: runtime.stopping)
+    gate = Gate(runtime.auth, limiter, Steady(runtime.clock), origins, lambda: runtime.stopping)
     services = Services(runtime.engine, runtime.hub, runtime.auth)
     streams = _streams(runtime, gate)
     description = api.describe(streams, version("zapd"))
-    return Starlette(
+    app = Starlette(
         routes=[
             *api.starlette_routes(streams, gate, services, settings.body_max_bytes),
             api.openapi_route(description),
@@ -213,6 +221,10 @@ def build(runtime: Runtime) -> Starlette:
         ],
         exception_handlers=_HANDLERS,
     )
+    app.router.redirect_slashes = (
+        False  # a redirect names the Host that was sent, and http behind TLS
+    )
+    return app
 
 
 _HANDLERS: dict[Any, Any] = {

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from cachetools import TTLCache
 
+from daemon.clock import Steady
+
 if TYPE_CHECKING:
     from sessions.ports import Clock
 
@@ -29,7 +31,8 @@ class ReadThrough(Generic[K, V]):
     def __init__(self, fetch: Callable[[K], Awaitable[V | None]], clock: Clock) -> None:
         self._fetch = fetch
         self._lock = asyncio.Lock()
-        self._kept: TTLCache[K, tuple[V | None]] = TTLCache(CAPACITY, FRESH_MS, timer=clock.now_ms)
+        timer = Steady(clock)
+        self._kept: TTLCache[K, tuple[V | None]] = TTLCache(CAPACITY, FRESH_MS, timer=timer)
 
     async def get(self, key: K) -> V | None:
         """Return what the lookup answers, or answered less than half a second ago."""

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Collection
 
 from daemon.auth.principal import Principal
+from daemon.clock import Steady
 from daemon.hub.hub import Hub
 from daemon.services.stream_session import StreamSession
 from sessions.ports import Clock
@@ -35,6 +36,7 @@ class Heartbeat:
     ) -> None:
         self._hub = hub
         self._clock = clock
+        self._passed = Steady(clock)
         self.streams = streams
         self._still_valid = still_valid
         self._ping_ms = ping_seconds * 1000
@@ -52,16 +54,16 @@ class Heartbeat:
         latest = max(1.25 * self._ping_ms - self._tick_seconds * 1000, 0.75 * self._ping_ms)
         share = self._random()
         wait = 0.75 * self._ping_ms * (1 - share) + latest * share
-        stream.ping_at = self._clock.now_ms() + round(wait)
+        stream.ping_at = self._passed() + round(wait)
 
     def tick(self) -> None:
         """Do what is due now."""
-        now = self._clock.now_ms()
+        now, passed = self._clock.now_ms(), self._passed()
         for stream in list(self.streams):
             expires_at = stream.principal.expires_at
             if expires_at is not None and expires_at <= now:
                 stream.end("credential")
-            elif stream.ping_at is not None and stream.ping_at <= now:
+            elif stream.ping_at is not None and stream.ping_at <= passed:
                 self._ping(stream)
         self._hub.sweep()
 

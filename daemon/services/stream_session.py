@@ -55,7 +55,7 @@ class StreamSession:
         self.abort: Callable[[], None] | None = None
         self.patience = 0.0
         self.ping_at: int | None = None
-        """When the next ping is due, in milliseconds since 1970. Kept by the heartbeat."""
+        """When the next ping is due, as the heartbeat counts, which keeps it."""
         subscriber.on_end = self._ended
 
     @property

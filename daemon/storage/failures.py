@@ -5,6 +5,7 @@
     StorageError           the database or its directory cannot be used
     ├── StorageFull        no space left: nothing was written, nothing accepted before is lost
     ├── StorageBusy        another process held the database for too long
+    ├── FileGone           somebody removed the file while it was open
     ├── DatabaseTooNew     a newer zapd wrote it
     └── AlreadyRunning     another daemon has this data directory
 """
@@ -39,6 +40,10 @@ class StorageBusy(StorageError):
     """Another process held the database for longer than we wait."""
 
     code = "storage_busy"
+
+
+class FileGone(StorageError):
+    """The file is not the one that was opened: what is written to it would be lost."""
 
 
 class DatabaseTooNew(StorageError):

@@ -17,6 +17,7 @@ import orjson
 
 from daemon.auth.principal import Principal
 from daemon.auth.scopes import Scope
+from daemon.clock import Steady
 from daemon.errors import ApiError
 from daemon.hub.interest import Filter
 from daemon.services.stream_query import StreamQuery
@@ -46,14 +47,14 @@ class FrameRate:
     """A bucket of ``burst`` frames that fills by ``per_second``."""
 
     def __init__(self, clock: Clock, per_second: float = 20.0, burst: float = 60.0) -> None:
-        self._clock = clock
+        self._passed = Steady(clock)
         self._per_ms = per_second / 1000
         self._burst = self._left = burst
-        self._at = clock.now_ms()
+        self._at = self._passed()
 
     def take(self) -> bool:
         """Tell whether one frame more is allowed now."""
-        now = self._clock.now_ms()
+        now = self._passed()
         self._left = min(self._burst, self._left + (now - self._at) * self._per_ms)
         self._at = now
         if self._left < 1:
@@ -146,6 +147,8 @@ def _check(frame: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the client 
     known = _KEYS.get(frame["type"])
     if known is None:
         raise ApiError("wrong_type", f"There is no frame of type {frame['type'][:60]!r}.")
+    if frame.get("id") is not None and _id(frame) is None:
+        raise ApiError("wrong_type", "id must be a text or a number.")
     unknown = frame.keys() - known - {"type", "id"}
     if unknown:
         raise ApiError("unknown_field", f"A {frame['type']} frame has no {min(unknown)[:60]!r}.")
@@ -162,8 +165,13 @@ def _names(frame: dict[str, Any], key: str) -> tuple[str, ...]:
 
 
 def _ack(frame: Any, error: ApiError | None) -> bytes:  # noqa: ANN401 - whatever the client sent
-    id_ = frame.get("id") if isinstance(frame, dict) else None
-    answer: dict[str, Any] = {"type": "ack", "id": id_, "ok": error is None}
+    answer: dict[str, Any] = {"type": "ack", "id": _id(frame), "ok": error is None}
     if error is not None:
         answer["error"] = error.body()
     return orjson.dumps(answer)
+
+
+def _id(frame: Any) -> str | int | float | None:  # noqa: ANN401 - whatever the client sent
+    """Return the frame's id if it can be given back: what is nested may be read, not written."""
+    found = frame.get("id") if isinstance(frame, dict) else None
+    return found if isinstance(found, str | int | float) else None

@@ -33,7 +33,11 @@ AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  #
 #: The most that one write carries, in bytes of JSON.
 BATCH_BYTES = 128 << 10
 RETRY_MS = 3000
-_FAREWELL = {"restart": b": restart\n\n", "credential": b": the credential ended\n\n"}
+_FAREWELL = {
+    "restart": b": restart\n\n",
+    "credential": b": the credential ended\n\n",
+    "slow": b": slow\n\n",  # for who reads, but fell out of the ring; who does not was cut
+}
 
 
 def frame_events(frames: Sequence[Frame]) -> bytes:
@@ -95,8 +99,6 @@ class EventStream(EventSourceResponse):
         if self._stream.ended in _FAREWELL:
             farewell = b"retry: %d\n" % _retry_ms() + _FAREWELL[self._stream.ended]
             await send({"type": "http.response.body", "body": farewell, "more_body": False})
-        elif self._stream.ended == "slow" and self._stream.abort is None:
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _pump(self, send: Send) -> None:
         stream = self._stream
@@ -110,7 +112,7 @@ class EventStream(EventSourceResponse):
     async def _pump_chunks(self, body: Body) -> None:
         """The same for our server's connections: a third of the time a delivery."""
         stream, subscriber = self._stream, self._stream.subscriber
-        while not subscriber.ended:
+        while not (subscriber.ended or body.lost()):
             if stream.due:
                 body.write(_chunk(self._own()))
             elif (chunk := subscriber.take(frame_chunks, BATCH_BYTES)) is not None:

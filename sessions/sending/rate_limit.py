@@ -22,7 +22,7 @@ class RateLimiter:
         if self._rate <= 0:
             return 0.0
         saved, then = self._buckets.get(name, (self._burst, now))
-        saved = min(self._burst, saved + (now - then) * self._rate)
+        saved = min(self._burst, saved + max(0.0, now - then) * self._rate)
         if saved >= tokens:
             self._buckets[name] = (saved - tokens, now)
             return 0.0

@@ -8,6 +8,7 @@ import pytest
 
 from daemon.hub.hub import HubBounds
 from daemon.services.streams import StreamLimits
+from daemon.transports import uvicorn_protocols
 from tests.integration.streaming import (
     CHAT,
     UNIT,
@@ -258,6 +259,34 @@ async def test_a_slow_reader_is_dropped_and_a_healthy_one_sees_all() -> None:
                 read_to_the_end(slow)
         finally:
             slow.close()
+
+
+async def test_a_reader_that_fell_out_of_the_ring_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """It reads, so its answer can end as an answer does; the log has nothing to complain of."""
+    async with serving(HubBounds(ring_events=16)) as scene, event_source(scene) as source:
+        await source.next("hello")
+        for _ in range(100):
+            scene.hub.publish(message())
+        await source.rest()
+        assert source.comments == ["slow"]
+        assert scene.hub.stats.slow == 1
+    assert "completing response" not in caplog.text
+
+
+async def test_a_head_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is a connection that says nothing; a stream is not cut by it."""
+    monkeypatch.setattr(uvicorn_protocols, "HEAD_SECONDS", 4 * UNIT)
+    async with serving() as scene, event_source(scene) as source:
+        await source.next("hello")
+        host, _, port = scene.base.partition(":")
+        for begun in (b"", b"GET /v1/events HTT", b"GET /v1/events HTTP/1.1\r\na: b\r\n"):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(begun)
+            async with asyncio.timeout(5):
+                assert await reader.read() == b""
+            writer.close()
+        scene.hub.publish(message())
+        assert (await source.next("new_message")).id == "e1-1"
 
 
 async def test_a_reader_that_died_in_a_quiet_workspace_is_dropped() -> None:

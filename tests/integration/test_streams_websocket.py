@@ -123,6 +123,8 @@ async def test_what_a_client_does_is_delegated_with_its_principal() -> None:
         ('{"id":7}', "wrong_type"),
         ('{"type":"dance","id":7}', "wrong_type"),
         ('{"type":"ping","id":7,"x":1}', "unknown_field"),
+        ('{"type":"ping","id":[7]}', "wrong_type"),
+        ('{"type":"ping","id":' + "[" * 500 + "]" * 500 + "}", "wrong_type"),
         ('{"type":"subscribe","id":7,"types":"nonsense"}', "unknown_event_type"),
         ('{"type":"subscribe","id":7,"session":7}', "wrong_type"),
         ('{"type":"subscribe","id":7,"session":[7]}', "wrong_type"),

@@ -18,6 +18,12 @@ from daemon.transports.rest.openapi import document
 from daemon.transports.rest.route import ApiRoute, Call, Services
 
 STREAM_SCOPES = (Scope.READ, Scope.STREAM)
+_STREAM_QUERY = {
+    "after": "Go on after this event's id.",
+    "session": "Sessions to see, repeated or with commas; all if not given.",
+    "chat": "Chats to see, `{session}:{jid}`, repeated or with commas; all if not given.",
+    "types": "Types of event to see, repeated or with commas; all if not given.",
+}
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -55,6 +61,8 @@ def _stream_routes(streams: Streams) -> list[ApiRoute]:
                 "ticket_expired",
             ),
             media=("text/event-stream",),
+            own_query=_STREAM_QUERY,
+            headers={"Last-Event-ID": "As `after`, and before it; browsers send it by themselves."},
         ),
         ApiRoute(
             method="GET",
@@ -63,6 +71,7 @@ def _stream_routes(streams: Streams) -> list[ApiRoute]:
             summary="Wait for events (long poll); ?after=, ?timeout=, and the filters of /v1/events",
             scopes=STREAM_SCOPES,
             answer=shapes.Poll,
+            own_query=_STREAM_QUERY | {"timeout": "Seconds to wait: 0 to 60, 25 if not given."},
             errors=(
                 "invalid_parameter",
                 "unknown_parameter",

@@ -24,10 +24,12 @@ from daemon.transports.rest.answers import problem
 from daemon.transports.rest.reading import read_body, read_query
 from daemon.transports.rest.route import ApiRoute, Call, Services
 from sessions.errors import EngineError
-from sessions.ports import Clock
 from sessions.sending.rate_limit import RateLimiter
 
 log = logging.getLogger("zapd.http")
+
+#: What is answered is of one credential, may be asked for again by its ETag, and is never a page.
+_HEADERS = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
 
 
 class Gate(NamedTuple):
@@ -35,7 +37,8 @@ class Gate(NamedTuple):
 
     auth: Authenticator
     limiter: RateLimiter
-    clock: Clock
+    passed: Callable[[], int]
+    """Milliseconds on a clock that is never set back."""
     origins: tuple[str, ...]
     stopping: Callable[[], bool]
 
@@ -55,7 +58,7 @@ class Gate(NamedTuple):
 
     def check_rate(self, who: Principal) -> None:
         """Raise ``rate_limited`` when the credential asks too often."""
-        wait = self.limiter.take(who.credential, self.clock.now_ms() / 1000)
+        wait = self.limiter.take(who.credential, self.passed() / 1000)
         if wait:
             raise ApiError("rate_limited", headers={"Retry-After": str(math.ceil(wait))})
 
@@ -83,7 +86,10 @@ def endpoint(
             query = read_query(request, route.query)
         if route.body is not None:
             body = await read_body(request, route.body, body_max)
-        return await route.handler(Call(request, who, query, body, services))
+        response = await route.handler(Call(request, who, query, body, services))
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
 
     return handle
 

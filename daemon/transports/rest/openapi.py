@@ -68,7 +68,7 @@ def _operation(route: ApiRoute, schemas: dict[type, dict[str, Any]]) -> dict[str
         "operationId": route.handler.__name__,
         "summary": route.summary,
         "tags": [route.path.split("/")[2]],
-        "parameters": [*_path_parameters(route), *_query_parameters(route), *_headers(route)],
+        "parameters": [*_path_parameters(route), *_query_parameters(route), *_described(route)],
         "responses": {str(route.status): _success(route, schemas), **_problems(route)},
         "x-scopes": [str(scope) for scope in route.scopes],
     }
@@ -102,10 +102,11 @@ def _query_parameters(route: ApiRoute) -> list[dict[str, Any]]:
     ]
 
 
-def _headers(route: ApiRoute) -> list[dict[str, Any]]:
+def _described(route: ApiRoute) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
-        for name, text in route.headers.items()
+        {"name": name, "in": place, "description": text, "schema": {"type": "string"}}
+        for place, given in (("query", route.own_query), ("header", route.headers))
+        for name, text in given.items()
     ]
 
 

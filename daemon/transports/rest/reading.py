@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from typing import Any, TypeVar
@@ -40,6 +41,7 @@ def _about(sentence: str, given: dict[str, str]) -> str:
     return sentence[:300] if given else "A parameter is missing."
 
 
+_PATIENCE = 60.0  # seconds for a whole body
 _DISCARDED = 16 << 20  # bytes of a body that is too large which are read all the same
 
 
@@ -64,13 +66,14 @@ async def _read_bytes(request: Request, most: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:
-        async for part in request.stream():
-            size += len(part)
-            if size <= most:
-                parts.append(part)
-            elif size > most + _DISCARDED:
-                break
-    except ClientDisconnect as error:
+        async with asyncio.timeout(_PATIENCE):
+            async for part in request.stream():
+                size += len(part)
+                if size <= most:
+                    parts.append(part)
+                elif size > most + _DISCARDED:
+                    break
+    except (ClientDisconnect, TimeoutError) as error:
         raise ApiError("malformed_json", "The body ended early.") from error
     if size > most:
         sentence = f"The body is over {most} bytes."

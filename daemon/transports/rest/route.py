@@ -48,6 +48,7 @@ class ApiRoute:
 
     ``query`` and ``body`` are msgspec Structs that forbid unknown fields; ``answer`` is what the
     body of a success holds. ``errors`` are codes of ``daemon.errors`` beyond those of any route.
+    ``headers`` and ``own_query`` say what the handler reads by itself of either, and what it is.
     """
 
     method: str
@@ -62,3 +63,4 @@ class ApiRoute:
     errors: tuple[str, ...] = ()
     media: tuple[str, ...] = ("application/json",)
     headers: dict[str, str] = field(default_factory=dict)
+    own_query: dict[str, str] = field(default_factory=dict)

@@ -59,3 +59,15 @@ async def test_it_is_bounded(clock: ManualClock) -> None:
     await memory.get(f"n{CAPACITY + 9}")
     await memory.get("n0")
     assert len(book.asked) == CAPACITY + 11
+
+
+async def test_a_clock_that_is_set_back_does_not_stop_time(clock: ManualClock) -> None:
+    """Else a key that was revoked would be good until the clock is where it was."""
+    book = Book()
+    memory = ReadThrough(book.find, clock)
+    assert await memory.get("a") == "1"
+    clock.forward(-3600)
+    assert await memory.get("a") == "1"
+    book.pages["a"] = "revoked"
+    clock.ms += FRESH_MS
+    assert await memory.get("a") == "revoked"

@@ -115,6 +115,18 @@ async def test_pings_come_with_jitter_in_their_bounds() -> None:
     assert poll.due == []
 
 
+async def test_pings_go_on_when_the_clock_is_set_back() -> None:
+    """A client that hears nothing for an hour takes its stream for dead."""
+    scene = Scene()
+    stream = scene.open()
+    stream.own()
+    scene.clock.now -= 3_600_000
+    scene.streams.heartbeat.tick()
+    scene.clock.now += 25_000
+    scene.streams.heartbeat.tick()
+    assert own_types(stream) == ["ping"]
+
+
 async def test_a_blocked_stream_is_not_pinged() -> None:
     """Its pings would pile up."""
     scene = Scene()

@@ -11,7 +11,7 @@ import pytest
 from daemon.storage import database as module
 from daemon.storage.data_dir import DaemonLock
 from daemon.storage.database import Database, changed
-from daemon.storage.failures import DatabaseTooNew, StorageBusy, StorageError
+from daemon.storage.failures import DatabaseTooNew, FileGone, StorageBusy, StorageError
 from daemon.storage.meta import Meta
 from daemon.storage.migrations import MIGRATIONS
 
@@ -202,3 +202,20 @@ async def test_another_writer_is_waited_for(
             await Meta(impatient).set("a", "2")
         other.execute("ROLLBACK")
         await impatient.close()
+
+
+async def test_nothing_is_written_to_a_file_that_is_gone(
+    database: Database, data_dir: Path
+) -> None:
+    """Removed or replaced: what is written would be lost with the process."""
+    await Meta(database).set("a", "b")
+    path = data_dir / "zapd.db"
+    path.rename(data_dir / "moved.db")
+    with pytest.raises(FileGone):
+        await Meta(database).set("a", "c")
+    path.write_bytes((data_dir / "moved.db").read_bytes())
+    with pytest.raises(FileGone):
+        await Meta(database).set("a", "c")
+    path.unlink()
+    (data_dir / "moved.db").rename(path)
+    await Meta(database).set("a", "d")

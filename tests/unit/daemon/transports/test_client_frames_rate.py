@@ -22,3 +22,12 @@ def test_a_burst_and_then_a_rate() -> None:
     assert sum(rate.take() for _ in range(100)) == 20
     clock.now += 1_000_000
     assert sum(rate.take() for _ in range(100)) == 60
+
+
+def test_a_clock_that_is_set_back_takes_nothing_away() -> None:
+    """Else no frame would be allowed until it is where it was."""
+    clock = Clock()
+    rate = FrameRate(clock)
+    assert rate.take()
+    clock.now -= 3_600_000
+    assert sum(rate.take() for _ in range(100)) == 59
