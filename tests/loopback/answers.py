@@ -102,8 +102,14 @@ def _profile(person: Person, directory: Directory) -> list[Node]:
     ]
 
 
-def _no_groups(_iq: Node, _companion: Companion, _directory: Directory) -> list[Node]:
-    return [Node("groups")]
+def _own_groups(_iq: Node, companion: Companion, directory: Directory) -> list[Node]:
+    groups = directory.groups_of(companion.jid.user)
+    return [Node("groups", {}, [group.described() for group in groups])]
+
+
+def _group(iq: Node, _companion: Companion, directory: Directory) -> list[Node]:
+    group = directory.group(iq.jid("to"))
+    return [group.described()] if group else []
 
 
 _ANSWERS: dict[tuple[str, str], _Answer] = {
@@ -111,5 +117,6 @@ _ANSWERS: dict[tuple[str, str], _Answer] = {
     ("encrypt", "list"): _publish_prekeys,
     ("encrypt", "key"): _fetch_bundles,
     ("usync", "usync"): _usync,
-    ("w:g2", "participating"): _no_groups,
+    ("w:g2", "participating"): _own_groups,
+    ("w:g2", "query"): _group,
 }

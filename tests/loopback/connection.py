@@ -63,6 +63,8 @@ class Connection:
     ) -> None:
         """For `open` only."""
         self.transport = transport
+        self.silent = False
+        """While True nothing is heard and nothing is said, though the line stands."""
         self._socket = socket
         self._frames = frames
         self._dictionary = dictionary
@@ -89,6 +91,8 @@ class Connection:
 
     async def send(self, node: Node) -> None:
         """Sends one stanza; stanzas leave in the order of the calls."""
+        if self.silent:
+            return
         async with self._sending:
             sealed = self.transport.outgoing.encrypt(binary.encode(node))
             await self._socket.send(_framed(sealed))
@@ -111,7 +115,7 @@ class Connection:
         try:
             async for frame in self._frames:
                 node = binary.decode(self.transport.incoming.decrypt(frame), self._dictionary)
-                if not self._settle(node):
+                if not self.silent and not self._settle(node):
                     yield node
         finally:
             self._give_up()

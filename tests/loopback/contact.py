@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from . import payloads
-from .nodes import Attribute, Jid, Node
+from .nodes import Attribute, Node
 from .person import Person
 
 if TYPE_CHECKING:
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .network import Stamps
     from .phone import Phone
 
-Addressing: TypeAlias = Literal["lid", "pn"]
+Addressing: TypeAlias = Literal["lid", "pn", "lid_alone"]
+"""By LID or by phone number, each with the other beside it; or by a LID whose number is not told."""
 ReceiptKind: TypeAlias = Literal["delivered", "read", "played"]
 ChatMedia: TypeAlias = Literal["text", "audio"]
 
@@ -45,6 +46,60 @@ class Contact(Person):
         """Messages ready for `phone.deliver`, encrypted beforehand; ids are in `node.attrs`."""
         return [self._message(phone, payloads.text(text), addressing, "text") for text in texts]
 
+    async def send_marked(self, phone: Phone, text: str, **attrs: str) -> str:
+        """Sends a text whose stanza has other attributes, or more, than usual."""
+        node = self._message(phone, payloads.text(text), "lid", "text")
+        node.attrs |= attrs
+        await phone.deliver([node])
+        return node.text("id")
+
+    async def send_damaged(self, phone: Phone, text: str, **attrs: str) -> str:
+        """Sends a text that cannot be decrypted; asked for it again, the phone sends it whole.
+
+        `attrs` are further ones of the `<enc>`, such as `decrypt-fail`.
+        """
+        node = self._message(phone, payloads.text(text), "lid", "text")
+        enc = node.children("enc")[0]
+        enc.attrs |= attrs
+        enc.content = enc.data()[:-1] + bytes([enc.data()[-1] ^ 1])
+        await phone.deliver([node])
+        return node.text("id")
+
+    async def send_unavailable(self, phone: Phone, kind: str = "view_once") -> str:
+        """Sends what companions do not get: they are told only that the phone has it."""
+        stamp = {"id": self._stamps.wa_id(), "t": self._stamps.seconds(), "notify": self.name}
+        attrs = {**self._sender("lid"), **stamp, "type": "media"}
+        await phone.deliver([Node("message", attrs, [Node("unavailable", {"type": kind})])])
+        return stamp["id"]
+
+    async def show(self, phone: Phone, *, online: bool, last_seen: int | None = None) -> None:
+        """Comes or goes; `last_seen` in Unix seconds, where the contact lets it be known."""
+        attrs: dict[str, Attribute] = {"from": self.lid_jid}
+        if not online:
+            attrs |= {"type": "unavailable", "last": str(last_seen) if last_seen else "deny"}
+        await phone.companion.mention(Node("presence", attrs))
+
+    async def call(self, phone: Phone, *, video: bool = False) -> str:
+        """Rings; returns the call's id."""
+        call_id = self._stamps.wa_id()
+        content = [Node("audio", {"enc": "opus", "rate": "16000"})]
+        content += [Node("video", {"enc": "vp8"})] if video else []
+        await self._signal(phone, "offer", call_id, content)
+        return call_id
+
+    async def end_call(self, phone: Phone, call_id: str, reason: str = "timeout") -> None:
+        """The call ends: nobody took it, somebody rejected it, or they hung up."""
+        await self._signal(phone, "terminate", call_id, None, reason=reason)
+
+    async def _signal(
+        self, phone: Phone, tag: str, call_id: str, content: list[Node] | None, **about: str
+    ) -> None:
+        stamp = {"id": self._stamps.wa_id(), "t": self._stamps.seconds()}
+        attrs: dict[str, Attribute] = {"call-id": call_id, "call-creator": self.lid_jid}
+        child = Node(tag, {**attrs, "caller_pn": self.pn_jid, **about}, content)
+        version = {"platform": "android", "version": "2.26.40.1"}
+        await phone.deliver([Node("call", {"from": self.lid_jid, **stamp, **version}, [child])])
+
     async def type(
         self, phone: Phone, *, composing: bool = True, media: ChatMedia = "text"
     ) -> None:
@@ -74,13 +129,14 @@ class Contact(Person):
     def _message(self, phone: Phone, payload: bytes, addressing: Addressing, kind: str) -> Node:
         stamp = {"id": self._stamps.wa_id(), "t": self._stamps.seconds()}
         about = {"type": kind, "notify": self.name}
-        enc = self.encrypt(phone.companion, payload)
-        return Node("message", {**self._sender(addressing), **stamp, **about}, [enc])
+        attrs = {**self._sender(addressing), **stamp, **about}
+        return self.message(phone.companion, attrs, payload)
 
     def _sender(self, addressing: Addressing) -> dict[str, Attribute]:
-        other: dict[Addressing, tuple[Jid, str, Jid]] = {
-            "lid": (self.lid_jid, "sender_pn", self.pn_jid),
-            "pn": (self.pn_jid, "sender_lid", self.lid_jid),
+        lid, pn = self.lid_jid, self.pn_jid
+        addresses: dict[Addressing, dict[str, Attribute]] = {
+            "lid": {"from": lid, "sender_pn": pn},
+            "pn": {"from": pn, "sender_lid": lid},
+            "lid_alone": {"from": lid},
         }
-        address, name, alternative = other[addressing]
-        return {"from": address, name: alternative}
+        return addresses[addressing]

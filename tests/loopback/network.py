@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from .companion import Companion
+    from .group import Group
     from .nodes import Jid
     from .person import Person
 
@@ -38,6 +39,7 @@ class Directory:
         """Nobody is known yet."""
         self._people: dict[str, Person] = {}
         self._companions: dict[tuple[str, int], Companion] = {}
+        self._groups: dict[str, Group] = {}
 
     def add(self, person: Person) -> None:
         """Makes a person findable.
@@ -53,6 +55,18 @@ class Directory:
     def person(self, jid: Jid) -> Person | None:
         """Whose address this is, whatever the device."""
         return self._people.get(jid.user)
+
+    def add_group(self, group: Group) -> None:
+        """Makes a group findable."""
+        self._groups[group.jid.user] = group
+
+    def group(self, jid: Jid) -> Group | None:
+        """The group with this address."""
+        return self._groups.get(jid.user)
+
+    def groups_of(self, number: str) -> list[Group]:
+        """The groups that somebody is in."""
+        return [g for g in self._groups.values() if any(p.number == number for p in g.members)]
 
     def link(self, companion: Companion) -> None:
         """A device may log in from now on."""

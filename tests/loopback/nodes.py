@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PHONE_SERVER = "s.whatsapp.net"
 LID_SERVER = "lid"
+GROUP_SERVER = "g.us"
 
 
 class Jid(NamedTuple):

@@ -10,7 +10,7 @@ import zlib
 from .protobuf import decode, encode
 
 # Message
-_CONVERSATION, _EXTENDED_TEXT, _PROTOCOL, _DEVICE_SENT = 1, 6, 12, 31
+_CONVERSATION, _SENDER_KEY, _EXTENDED_TEXT, _PROTOCOL, _DEVICE_SENT = 1, 2, 6, 12, 31
 # ProtocolMessage
 _PROTOCOL_TYPE, _HISTORY_NOTICE = 2, 6
 _TYPE_HISTORY_SYNC = 5
@@ -27,6 +27,16 @@ def text_of(payload: bytes) -> str:
     """The text of a message, plain or extended; empty for other kinds."""
     fields = decode(payload)
     return fields.text(_CONVERSATION) or fields.message(_EXTENDED_TEXT).text(1)
+
+
+def sender_key(group: str, distribution: bytes) -> bytes:
+    """What a member gives each other's device before its first message in a group."""
+    return encode((_SENDER_KEY, encode((1, group), (2, distribution))))
+
+
+def sender_key_of(payload: bytes) -> bytes:
+    """The distribution in a message; empty where there is none."""
+    return decode(payload).message(_SENDER_KEY).data(2)
 
 
 def device_sent(destination: str, payload: bytes) -> bytes:

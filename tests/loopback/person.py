@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import payloads
-from .nodes import LID_SERVER, Jid, Node
+from .nodes import LID_SERVER, Attribute, Jid, Node
 from .ratchet import Party, PreKeyMessage, RatchetError, Session
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Person:
         self.name = name
         self.party = Party()
         self._sessions: dict[Companion, list[Session]] = {}
+        self._sent: dict[str, tuple[dict[str, Attribute], bytes]] = {}
         self._inbox: asyncio.Queue[DecryptedMessage] = asyncio.Queue()
 
     @property
@@ -67,13 +68,41 @@ class Person:
         sealed = sessions[0].encrypt(payload)
         return Node("enc", {"v": "2", "type": sealed.kind}, sealed.data)
 
-    def receive(self, companion: Companion, wa_id: str, enc: Node) -> None:
+    def message(self, companion: Companion, attrs: dict[str, Attribute], payload: bytes) -> Node:
+        """A `<message>` for this companion, which may ask for it again."""
+        self.keep(attrs, payload)
+        return Node("message", attrs, [self.encrypt(companion, payload)])
+
+    def keep(self, attrs: dict[str, Attribute], payload: bytes) -> None:
+        """Remembers a message, in case a companion cannot read it and asks for it again."""
+        self._sent[str(attrs["id"])] = attrs, payload
+
+    def again(self, companion: Companion, wa_id: str) -> Node | None:
+        """The same message under new keys, as phones answer a `retry` receipt."""
+        if wa_id not in self._sent:
+            return None
+        attrs, payload = self._sent[wa_id]
+        self._sessions.pop(companion, None)
+        enc = self.encrypt(companion, payload)
+        enc.attrs["count"] = "1"
+        return Node("message", attrs, [enc])
+
+    def receive(self, companion: Companion, wa_id: str, enc: Node) -> bytes:
         """Decrypts what a companion wrote to this person's phone, into the inbox.
+
+        Returns a sender key that came instead of a message; it is nothing to read.
 
         Raises:
             RatchetError: if no session can read it.
         """
         payload = payloads.unwrap(self._decrypt(companion, enc))
+        distribution = payloads.sender_key_of(payload)
+        if not distribution:
+            self.read(companion, wa_id, payload)
+        return distribution
+
+    def read(self, companion: Companion, wa_id: str, payload: bytes) -> None:
+        """Puts what a companion wrote into the inbox."""
         text = payloads.text_of(payload)
         self._inbox.put_nowait(DecryptedMessage(wa_id, text, companion.jid, payload))
 

@@ -117,9 +117,13 @@ class Phone(Person):
 
     async def send_text_to(self, contact: Person, text: str) -> str:
         """The owner writes on the phone: the companion gets its copy. Returns the id."""
-        payload = payloads.device_sent(str(contact.lid_jid), payloads.text(text))
+        return await self.send_payload_to(contact, payloads.text(text))
+
+    async def send_payload_to(self, contact: Person, content: bytes, kind: str = "text") -> str:
+        """Like `send_text_to`, for any encoded `waE2E.Message`; `kind` is the stanza's type."""
+        payload = payloads.device_sent(str(contact.lid_jid), content)
         about: dict[str, Attribute] = {
-            "type": "text",
+            "type": kind,
             "recipient": contact.lid_jid,
             "peer_recipient_pn": contact.pn_jid,
         }
@@ -129,6 +133,28 @@ class Phone(Person):
         """Sends chunks of the past, each inside its notice. Returns the notices' ids."""
         about: dict[str, Attribute] = {"type": "text", "category": "peer"}
         return [await self._send_own(chunk.notice(), about) for chunk in chunks]
+
+    async def read_elsewhere(self, contact: Person, *wa_ids: str, kind: str = "read-self") -> None:
+        """The owner read (or, `played-self`, heard) messages of a contact on the phone."""
+        for wa_id in wa_ids:
+            about: dict[str, Attribute] = {"from": self.lid_jid, "recipient": contact.lid_jid}
+            stamp = {"id": wa_id, "t": self._stamps.seconds(), "type": kind}
+            await self.deliver([Node("receipt", about | stamp)])
+
+    async def fail(self, reason: int, **attrs: str) -> None:
+        """Ends the companion's login with `<failure reason=...>`, as `refuse` does the next one.
+
+        Sent on the line that stands: refused right at the login, the core may miss why.
+        """
+        connection = self.companion.connection
+        if connection:
+            about = {"reason": str(reason), **attrs, "location": "loopback"}
+            await connection.send(Node("failure", about))
+
+    def silence(self) -> None:
+        """The companion's line stays open, and carries nothing any more, either way."""
+        if self.companion.connection:
+            self.companion.connection.silent = True
 
     async def drop(self) -> None:
         """Cuts the companion's connection, as a lost network does; it may come back."""
@@ -171,8 +197,8 @@ class Phone(Person):
     async def _send_own(self, payload: bytes, about: dict[str, Attribute]) -> str:
         wa_id = self._stamps.wa_id()
         stamp: dict[str, Attribute] = {"id": wa_id, "t": self._stamps.seconds()}
-        enc = self.encrypt(self.companion, payload)
-        await self.deliver([Node("message", {"from": self.lid_jid} | stamp | about, [enc])])
+        attrs = {"from": self.lid_jid} | stamp | about
+        await self.deliver([self.message(self.companion, attrs, payload)])
         return wa_id
 
     async def _end(self, companion: Companion, error: Node) -> None:

@@ -8,9 +8,11 @@ Source of the format: protobuf.dev, "Encoding".
 
 from __future__ import annotations
 
+import struct
 from typing import TypeAlias
 
-Value: TypeAlias = int | bytes | str
+Value: TypeAlias = int | float | bytes | str
+"""A `float` is a `double` of the schema."""
 Field: TypeAlias = tuple[int, Value | None]
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
@@ -87,6 +89,8 @@ def decode(data: bytes) -> Message:
 def _field(number: int, value: Value) -> bytes:
     if isinstance(value, int):
         return _varint(number << 3 | _VARINT) + _varint(value)
+    if isinstance(value, float):
+        return _varint(number << 3 | _FIXED64) + struct.pack("<d", value)
     data = value.encode() if isinstance(value, str) else value
     return _varint(number << 3 | _LENGTH) + _varint(len(data)) + data
 

@@ -73,7 +73,9 @@ class PreKeyMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class _MessageKeys:
+class MessageKeys:
+    """What encrypts one message."""
+
     cipher: bytes
     mac: bytes
     iv: bytes
@@ -86,11 +88,11 @@ class _Chain:
     key: bytes
     index: int = 0
 
-    def step(self) -> _MessageKeys:
+    def step(self) -> MessageKeys:
         seed = hkdf(hmac_sha256(self.key, b"\x01"), None, b"WhisperMessageKeys", 80)
         self.key = hmac_sha256(self.key, b"\x02")
         self.index += 1
-        return _MessageKeys(seed[:32], seed[32:64], seed[64:])
+        return MessageKeys(seed[:32], seed[32:64], seed[64:])
 
 
 @dataclass(slots=True)
@@ -98,9 +100,9 @@ class _Receiving:
     """A chain of the other side, and the keys of messages that are not here yet."""
 
     chain: _Chain
-    skipped: dict[int, _MessageKeys] = field(default_factory=dict)
+    skipped: dict[int, MessageKeys] = field(default_factory=dict)
 
-    def at(self, index: int) -> tuple[_MessageKeys, _Receiving]:
+    def at(self, index: int) -> tuple[MessageKeys, _Receiving]:
         """The keys of message `index`, and this state once they are used."""
         after = _Receiving(_Chain(self.chain.key, self.chain.index), dict(self.skipped))
         while after.chain.index <= index:
@@ -175,7 +177,7 @@ class Session:
             (1, _DJB + self._sending.ratchet.public),
             (2, index),
             (3, self._previous),
-            (4, _aes_encrypt(keys, _pad(plaintext))),
+            (4, aes_encrypt(keys, pad(plaintext))),
         )
         mac = _mac(keys, self._party.identity.public, self.their_identity, body)
         if self._envelope is None:
@@ -202,7 +204,7 @@ class Session:
         self._receiving[their_ratchet] = after
         if known is None:
             self._turn(root, their_ratchet)
-        return _unpad(_aes_decrypt(keys, fields.data(4)))
+        return unpad(aes_decrypt(keys, fields.data(4)))
 
     def _ratchet_in(self, their_ratchet: bytes) -> tuple[bytes, _Receiving]:
         root, key = _ratchet_step(self._root, self._ratchet.agree(their_ratchet))
@@ -231,27 +233,30 @@ def _ratchet_out(root: bytes, their_ratchet: bytes) -> tuple[bytes, _Sending]:
     return root, _Sending(ratchet, _Chain(key))
 
 
-def _mac(keys: _MessageKeys, sender: bytes, receiver: bytes, body: bytes) -> bytes:
+def _mac(keys: MessageKeys, sender: bytes, receiver: bytes, body: bytes) -> bytes:
     return hmac_sha256(keys.mac, _DJB + sender + _DJB + receiver + body)[:_MAC_SIZE]
 
 
-def _aes_encrypt(keys: _MessageKeys, data: bytes) -> bytes:
+def aes_encrypt(keys: MessageKeys, data: bytes) -> bytes:
+    """AES-CBC, filled up to whole blocks (PKCS 7)."""
     fill = _BLOCK - len(data) % _BLOCK
     worker = Cipher(algorithms.AES(keys.cipher), modes.CBC(keys.iv)).encryptor()
     return worker.update(data + bytes([fill]) * fill) + worker.finalize()
 
 
-def _aes_decrypt(keys: _MessageKeys, data: bytes) -> bytes:
+def aes_decrypt(keys: MessageKeys, data: bytes) -> bytes:
+    """The other way."""
     worker = Cipher(algorithms.AES(keys.cipher), modes.CBC(keys.iv)).decryptor()
     plain = worker.update(data) + worker.finalize()
     return plain[: -plain[-1]]
 
 
-def _pad(data: bytes) -> bytes:
+def pad(data: bytes) -> bytes:
     """WhatsApp hides the length: 1 to 15 bytes, each of which says how many they are."""
     fill = secrets.randbelow(15) + 1
     return data + bytes([fill]) * fill
 
 
-def _unpad(data: bytes) -> bytes:
+def unpad(data: bytes) -> bytes:
+    """The data without what `pad` added."""
     return data[: -data[-1]]

@@ -15,6 +15,7 @@ from . import dictionary
 from .certificate import issue
 from .connection import Connection
 from .contact import Contact
+from .group import Group
 from .network import Directory, Stamps
 from .nodes import Node
 from .pairing import PairingDesk
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from websockets.http11 import Request, Response
 
     from .companion import Companion, SentReceipt
+    from .person import Person
 
 _WORKER = Path(__file__).with_name("worker.py")
 _LOGGED_OUT = "401"
@@ -78,6 +80,12 @@ class LoopbackWhatsApp:
         phone = Phone(number, lid, directory=self._directory, desk=self._desk, stamps=self._stamps)
         self._directory.add(phone)
         return phone
+
+    def group(self, subject: str, creator: Person, *others: Person) -> Group:
+        """Adds a group; nobody's companion is told of it before `announce`."""
+        group = Group(subject, [creator, *others], self._stamps)
+        self._directory.add_group(group)
+        return group
 
     def receipts_from(self, phone: Phone) -> list[SentReceipt]:
         """The receipts that the phone's companion sent, in order."""

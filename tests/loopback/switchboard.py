@@ -36,6 +36,7 @@ class Switchboard:
             case "receipt":
                 companion.take_receipt(node)
                 await connection.send(_ack(node, {}))
+                await self._retry(companion, node)
             case "ack":
                 companion.take_ack(node)
             case "presence" | "chatstate":
@@ -56,11 +57,26 @@ class Switchboard:
     async def _message(self, companion: Companion, connection: Connection, node: Node) -> None:
         await connection.send(_ack(node, {"t": self._stamps.seconds()}))
         participants = node.child("participants")
+        group = self._directory.group(node.jid("to"))
         for to in participants.children("to") if participants else []:
             person = self._directory.person(to.jid("jid"))
             enc = to.child("enc")
             if person and enc:
-                person.receive(companion, node.text("id"), enc)
+                distribution = person.receive(companion, node.text("id"), enc)
+                if group and distribution:
+                    group.learn(companion, distribution)
+        if group:
+            group.receive(companion, node)
+
+    async def _retry(self, companion: Companion, receipt: Node) -> None:
+        """The companion could not read a message: its sender's phone sends it again."""
+        if receipt.text("type") != "retry":
+            return
+        sender = receipt.jid("participant" if "participant" in receipt.attrs else "to")
+        person = self._directory.person(sender)
+        again = person.again(companion, receipt.text("id")) if person else None
+        if again:
+            await companion.deliver([again])
 
 
 async def handle_candidate(desk: PairingDesk, candidate: Candidate, iq: Node) -> None:

@@ -92,6 +92,9 @@ class Decoder:
         if source is not None:
             has_alt = bool(plain(source.SenderAlt) or plain(source.RecipientAlt))
             jids = [] if has_alt else [plain(source.Chat), plain(source.Sender)]
+        elif hasattr(event, "Join"):  # who comes, goes or rises in a group
+            people = [*event.Join, *event.Leave, *event.Promote, *event.Demote, event.Sender]
+            jids = [plain(jid) for jid in people]
         else:
             jids = [plain(event.From)] if hasattr(event, "From") else []
         return [jid for jid in dict.fromkeys(jids) if self.addresses.lids.wants(jid)]

@@ -113,7 +113,7 @@ class MessageDecoder:
         What could not be decrypted is asked for again by the library and comes as a message
         of the same id; told now, it would be taken for a repeat then.
         """
-        if event.IsUnavailable:
+        if event.IsUnavailable and not _is_asked_for(event.Info):
             yield from self.people(event.Info)
             yield self.received(self.origin(event.Info), Body("view_once"))
 
@@ -297,6 +297,15 @@ def _quoted(context: Any) -> Body | None:
     except LookupError:
         return None
     return content.read(found) if found else None
+
+
+def _is_asked_for(info: Any) -> bool:
+    """Tell whether an "unavailable" group message only lacks its sender's key, which comes.
+
+    The library calls both so. What the server kept back has a type, and no content whose
+    kind (``MediaType``) could be told.
+    """
+    return info.MessageSource.IsGroup and (info.Type != "media" or bool(info.MediaType))
 
 
 def _placeholder(name: str) -> Body:

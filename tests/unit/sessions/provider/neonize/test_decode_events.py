@@ -159,6 +159,7 @@ def test_a_group_changes(decoding: Decoding) -> None:
         "Promote": [],
         "Demote": [f"jid:{BOB_LID}"],
     }
+    assert decoding.ask("unnamed", code=GROUP_INFO, event=event) == [BOB_LID]
     assert only(decoding.decode(GROUP_INFO, event), "group") == {
         "event": "group",
         "chat": {"jid": GROUP, "pn": None, "lid": None},

@@ -214,6 +214,20 @@ def test_view_once_as_companions_get_it(decoding: Decoding) -> None:
     assert (told["head"]["type"], told["counts"]) == ("view_once", True)
 
 
+@pytest.mark.parametrize(
+    ("kind", "media", "kinds"),
+    [("text", "", []), ("media", "image", []), ("media", "", ["view_once"])],
+)
+def test_a_group_message_without_its_senders_key_waits_too(
+    decoding: Decoding, kind: str, media: str, kinds: list[str]
+) -> None:
+    """The library calls it unavailable, as it does what the server kept back."""
+    about = info(chat=GROUP, sender=ALICE_LID) | {"Type": kind, "MediaType": media}
+    event = {"Info": about, "IsUnavailable": True, "DecryptFailMode": "DECRYPT_FAIL_SHOW"}
+    told = [e for e in decoding.decode(UNDECRYPTABLE, event) if e["event"] == "message"]
+    assert [message["head"]["type"] for message in told] == kinds
+
+
 def test_what_cannot_be_decrypted_waits_for_its_second_try(decoding: Decoding) -> None:
     """The library asks again; the same id told now would make the second one a repeat."""
     event = {"Info": info(), "IsUnavailable": False, "DecryptFailMode": "DECRYPT_FAIL_SHOW"}
