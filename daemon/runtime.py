@@ -21,6 +21,7 @@ from daemon.services.engine import Engine
 from daemon.services.streams import StreamLimits, StreamService
 from daemon.storage.data_dir import DaemonLock, prepare
 from daemon.storage.database import Database
+from daemon.storage.failures import StorageError
 from daemon.storage.known_chats import SqliteKnownChats
 from daemon.storage.meta import Meta
 from daemon.storage.sends import SqliteSendJournal
@@ -28,7 +29,9 @@ from daemon.storage.sessions import SqliteSessionStore
 from daemon.storage.workspaces import DEFAULT, WorkspaceStore
 from sessions.manager import ManagerSettings, MemorySettings, Ports, SessionManager
 from sessions.ports import Clock, Published
+from sessions.worker.governor import Pace
 from sessions.worker.process import Limits, worker_environment
+from sessions.worker.recycling import Bounds
 from sessions.worker.supervisor import Plan
 
 log = logging.getLogger("zapd")
@@ -119,19 +122,11 @@ class Runtime:
         """Do what is due each second, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.streams.run())
-            tasks.create_task(self._prune())
+            keep_ms = int(self.settings.sends_keep_hours * HOUR_MS)
+            tasks.create_task(forget_sends(self.journal, keep_ms))
             while True:
                 await asyncio.sleep(1.0)
                 self.manager.tick()
-
-    async def _prune(self) -> None:
-        """Forget finished sends, and with them their Idempotency-Keys, after their time."""
-        while True:
-            keep_ms = int(self.settings.sends_keep_hours * HOUR_MS)
-            gone = await self.journal.prune(keep_ms)
-            if gone:
-                log.info("%d finished sends were forgotten", gone)
-            await asyncio.sleep(PRUNE_SECONDS)
 
     async def drain(self) -> None:
         """Finish what is in hand, end the workers, then tell the streams; within the deadline."""
@@ -150,6 +145,22 @@ class Runtime:
 
     def _snapshot(self, workspace: str, _: Filter) -> list[Published]:
         return self.manager.status_events(workspace)
+
+
+async def forget_sends(journal: SqliteSendJournal, keep_ms: int) -> None:
+    """Forget finished sends, and with them their Idempotency-Keys, after their time.
+
+    Runs until cancelled. A disk that is full for now must not end the daemon.
+    """
+    while True:
+        try:
+            gone = await journal.prune(keep_ms)
+        except StorageError as error:
+            log.warning("finished sends are not forgotten for now: %s", error)
+        else:
+            if gone:
+                log.info("%d finished sends were forgotten", gone)
+        await asyncio.sleep(PRUNE_SECONDS)
 
 
 def _memory(settings: Settings) -> MemorySettings:
@@ -176,6 +187,7 @@ def _manager(settings: Settings, memory: MemorySettings) -> ManagerSettings:
         stores=settings.data_dir / "sessions",
         memory=memory,
         pairing_host_seconds=settings.pairing_host_seconds,
+        probe_after=settings.probe_after_seconds,
         send_queue_max=settings.send_queue_max,
         send_timeout=settings.send_timeout_seconds,
     )
@@ -192,4 +204,15 @@ def _plan(settings: Settings, around: Surroundings) -> Plan:
             drain=settings.worker_drain_seconds,
         ),
         sessions_per_worker=settings.sessions_per_worker,
+        pace=Pace(
+            per_second=settings.starts_per_second,
+            burst=settings.starts_per_second,
+            most=settings.session_starts_max,
+        ),
+        recycling=Bounds(
+            rss=settings.worker_max_rss,
+            fds=settings.worker_max_fds,
+            reconnects=settings.worker_max_reconnects,
+            rest=settings.worker_rest_seconds,
+        ),
     )

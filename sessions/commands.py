@@ -37,6 +37,13 @@ class Logout(Command, frozen=True, kw_only=True, tag="logout"):
     """Unlink the device at WhatsApp and forget the keys."""
 
 
+class Probe(Command, frozen=True, kw_only=True, tag="probe"):
+    """See whether WhatsApp answers on a line that stands. Answer: ``Done`` when it does.
+
+    Where it does not the provider reports ``Troubled("deaf")`` and heals the line by itself.
+    """
+
+
 class RequestCode(Command, frozen=True, kw_only=True, tag="request_code"):
     """Ask for a code to type into the phone of ``phone`` (digits). Answer: ``Code``."""
 
@@ -97,6 +104,7 @@ AnyCommand = (
     Start
     | Stop
     | Logout
+    | Probe
     | RequestCode
     | SendText
     | MarkRead

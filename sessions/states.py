@@ -75,6 +75,19 @@ TROUBLES: dict[str, Trouble] = {
     "keepalive_timeout": Trouble(
         _S.DISCONNECTED, Outcome.RETRY, "WhatsApp does not answer on this line.", _NONE_NEEDED
     ),
+    "deaf": Trouble(
+        _S.DISCONNECTED,
+        Outcome.RETRY,
+        "The line stands but WhatsApp does not answer.",
+        "Nothing: the line is opened anew.",
+    ),
+    "still_deaf": Trouble(
+        _S.DISCONNECTED,
+        Outcome.RETRY,
+        "WhatsApp does not answer, although the line was opened anew within the last hour.",
+        "Check that the phone is online and that WhatsApp works on it; it is tried again by "
+        "itself every few minutes.",
+    ),
     "connect_timeout": Trouble(
         _S.DISCONNECTED, Outcome.RETRY, "WhatsApp did not answer in time.", _NONE_NEEDED
     ),
@@ -104,6 +117,12 @@ TROUBLES: dict[str, Trouble] = {
         Outcome.RETRY,
         "The session's worker process did not become ready.",
         _NONE_NEEDED,
+    ),
+    "starts_paused": Trouble(
+        _S.DISCONNECTED,
+        Outcome.RETRY,
+        "The session was started too often in a short time, so its next start waits.",
+        "Nothing: it goes on by itself within ten minutes. To try at once, restart it.",
     ),
     "rehosting": Trouble(
         _S.DISCONNECTED,

@@ -214,6 +214,48 @@ class Settings:
         "180",
         "How long a new session keeps a worker of its own when no history arrives.",
     )
+    starts_per_second: int = _row(
+        _WORKERS,
+        Integer(1, 1000),
+        "10",
+        "How many sessions may log in a second, over all workers; as many may at once.",
+    )
+    session_starts_max: int = _row(
+        _WORKERS,
+        Integer(1, 10_000),
+        "6",
+        "How often a session is started again by itself within ten minutes before it pauses.",
+    )
+    probe_after_seconds: float = _row(
+        _WORKERS,
+        Duration(1, 86_400, zero="never"),
+        "300",
+        "After how long without a sign from WhatsApp a connected session is asked for one.",
+    )
+    worker_max_rss: int = _row(
+        _WORKERS,
+        Size("64MiB", "1TiB", zero="no bound"),
+        "512MiB",
+        "The resident memory at which a worker is drained and started anew.",
+    )
+    worker_max_fds: int = _row(
+        _WORKERS,
+        Integer(0, 1_000_000),
+        "800",
+        "The open files at which a worker is drained and started anew; 0 is no bound.",
+    )
+    worker_max_reconnects: int = _row(
+        _WORKERS,
+        Integer(0, 1_000_000),
+        "500",
+        "The logins of its sessions after which a worker is started anew; 0 is no bound.",
+    )
+    worker_rest_seconds: float = _row(
+        _WORKERS,
+        Duration(0, 86_400),
+        "600",
+        "How long a worker lives at least before one of these bounds ends it.",
+    )
     send_queue_max: int = _row(
         _SENDS, Integer(1, 1_000_000), "1000", "How many sends of a session may wait."
     )

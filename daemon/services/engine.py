@@ -6,14 +6,14 @@ is a name that does not exist. Transports hold no logic, so that all of them say
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple, NoReturn
 
 from daemon.auth.principal import Principal
 from daemon.errors import ApiError
 from sessions import commands as c
 from sessions.cache.chats import ChatPage, ChatQuery, ChatRow
 from sessions.cache.messages import Entry
-from sessions.errors import SessionNotFound
+from sessions.errors import SessionNotFound, Unsupported
 from sessions.ids import ChatRef, SessionKey, check_session, split_chat_id
 from sessions.manager import Anchor, SessionManager, TextToSend
 from sessions.manager.live import LiveSession
@@ -21,6 +21,32 @@ from sessions.models import Contact, ProviderName, QrCode, Session
 
 #: WhatsApp's own limit, in characters.
 TEXT_MAX = 65_536
+
+
+class Unable(NamedTuple):
+    """What no provider can do yet: its field of ``Capabilities``, and what a person is told."""
+
+    ability: str
+    sentence: str
+    user_action: str
+
+
+_ON_PHONE = "Do it on the phone."
+_LIST = "The engine cannot {} a chat: what it would send carries no name, and WhatsApp drops it."
+
+UNABLE = {
+    "archive": Unable("archive_on_phone", _LIST.format("archive"), _ON_PHONE),
+    "unarchive": Unable("archive_on_phone", _LIST.format("unarchive"), _ON_PHONE),
+    "pin": Unable("pin_on_phone", _LIST.format("pin"), _ON_PHONE),
+    "unpin": Unable("pin_on_phone", _LIST.format("unpin"), _ON_PHONE),
+    "mute": Unable("mute_on_phone", _LIST.format("mute"), _ON_PHONE),
+    "unmute": Unable("mute_on_phone", _LIST.format("unmute"), _ON_PHONE),
+    "history": Unable(
+        "history_on_demand",
+        "The engine cannot ask the phone for older messages; the past comes once, after pairing.",
+        "To get it again, log the session out and pair it anew.",
+    ),
+}
 
 
 class Engine:
@@ -96,6 +122,15 @@ class Engine:
     ) -> None:
         """Show, or stop showing, that the account types."""
         await self._manager.set_typing(self._ref(who, chat), is_typing=is_typing, kind=kind)
+
+    def refuse_unable(self, who: Principal, chat: str, what: str) -> NoReturn:
+        """Say that the engine behind the chat's session cannot do ``what`` (a key of ``UNABLE``).
+
+        A chat whose session does not exist here is not found first: nobody learns what there is.
+        A provider that gains the ability gets a command first, and its route another handler.
+        """
+        self._ref(who, chat)
+        raise Unsupported(UNABLE[what].sentence, user_action=UNABLE[what].user_action)
 
     def _ref(self, who: Principal, chat: str) -> ChatRef:
         """Return the chat's whole name; its session must exist in the principal's workspace."""

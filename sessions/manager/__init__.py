@@ -27,6 +27,7 @@ from sessions.manager.lifecycle import Lifecycle
 from sessions.manager.live import LiveSession
 from sessions.manager.memory import Memory, MemorySettings
 from sessions.manager.outbox import Outbox, TextToSend
+from sessions.manager.probing import Prober
 from sessions.manager.publish import Publisher, status_event
 from sessions.manager.views import Anchor, Direction, Views
 from sessions.models import ProviderName, QrCode, Value, iso
@@ -56,6 +57,7 @@ __all__ = [
 log = logging.getLogger("zapd.sessions")
 
 COMMAND_SECONDS = 20.0
+TEND_SECONDS = 10  # between two looks at what the workers hold
 
 
 class ManagerSettings(Value, frozen=True, kw_only=True):
@@ -64,6 +66,7 @@ class ManagerSettings(Value, frozen=True, kw_only=True):
     stores: Path
     memory: MemorySettings = MemorySettings()
     pairing_host_seconds: float = 180.0
+    probe_after: float = 300.0
     send_queue_max: int = 1000
     send_timeout: float = 90.0
 
@@ -98,6 +101,8 @@ class SessionManager:
             pairing_host_seconds=settings.pairing_host_seconds,
             on_line=self._line_changed,
         )
+        self._seconds = 0
+        self._prober = Prober(self.supervisor, self.lifecycle, ports.clock, settings.probe_after)
         self.outbox = Outbox(
             self.memory,
             self._inbox,
@@ -126,16 +131,26 @@ class SessionManager:
 
     def tick(self) -> None:
         """Do what is due each second (called by the daemon)."""
+        self._prober.tick()
+        self._seconds += 1
+        if self._seconds % TEND_SECONDS == 0:
+            self.supervisor.tend()
         self.memory.messages.drop_idle(self._clock.now_ms())
 
     # -- the supervisor's listener
 
-    def session_event(self, key: SessionKey, event: AnyEvent) -> None:
+    def session_event(self, key: SessionKey, event: AnyEvent, mark: int = 0) -> None:
         """Apply an event: cache first, then hub. One that cannot be costs itself only."""
         try:
             self._apply(key, event)
         except Exception:
             log.exception("an event of session %s was lost: %s", key, type(event).__name__)
+        if mark:
+            self._taken(key, mark)
+
+    def _taken(self, key: SessionKey, mark: int) -> None:
+        """Confirm what is in the cache and told: the place where a history may ask to wait."""
+        self.supervisor.confirm(key, mark)
 
     def _apply(self, key: SessionKey, event: AnyEvent) -> None:
         if isinstance(event, HistoryProgress):
@@ -145,8 +160,10 @@ class SessionManager:
             return
         now = self._clock.now_ms()
         self._inbox.take(key, event, now)
+        live = self.lifecycle.get(key)
+        live.last_heard_at = now
         if isinstance(event, MessageReceived) and event.source in ("live", "offline"):
-            self.lifecycle.get(key).last_received_at = now
+            live.last_received_at = now
 
     def session_lost(self, key: SessionKey, death: Death) -> None:
         """Pass on that a worker died."""
@@ -176,6 +193,7 @@ class SessionManager:
         await self.lifecycle.delete(self.lifecycle.get(key))
         await self.outbox.drop(key)  # after it: nothing can be accepted any more
         self._inbox.forget(key)
+        self.supervisor.forget(key)
         self.memory.drop_session(key)
 
     def qr(self, key: SessionKey) -> QrCode:

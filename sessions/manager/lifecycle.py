@@ -31,6 +31,7 @@ from sessions.worker.supervisor import Supervisor
 log = logging.getLogger("zapd.sessions")
 
 LOGOUT_SECONDS = 20.0
+DEAF_MEMORY_MS = 3_600_000
 STORE_PAUSE = 1.0  # seconds before a record that could not be written is tried again
 
 
@@ -224,6 +225,7 @@ class Lifecycle:
 
     def _on_connected(self, live: LiveSession, event: e.Connected) -> None:
         self._change(live, paired=True, jid=event.jid, lid=event.lid or live.record.lid)
+        live.last_heard_at = self._clock.now_ms()
         self._set(live, Status(SessionState.CONNECTED))
         if self._supervisor.is_alone(live.key):
             self._settle_late(live)
@@ -239,7 +241,8 @@ class Lifecycle:
         was_pairing = not live.record.paired
         outcome = trouble(event.code).outcome
         if outcome is Outcome.RETRY:
-            self._set(live, Status.of_trouble(event.code, event.detail))
+            code = self._again(live) if event.code == "deaf" else event.code
+            self._set(live, Status.of_trouble(code, event.detail))
             if event.code == Death.HUNG:  # told by the provider: only its process can be ended
                 self._supervisor.kill(live.key)
             return
@@ -249,6 +252,20 @@ class Lifecycle:
         self._set(live, Status.of_trouble(event.code, event.detail))
         live.ending = Ending(throw_away=was_pairing, forget=outcome is Outcome.PAIR_AGAIN)
         self.in_background(live, self._tidy)
+
+    def _again(self, live: LiveSession) -> str:
+        """Return the code of a deaf line: the second time in an hour a person is asked to look.
+
+        Remembered here, not in the provider: healing may have cost the worker.
+        """
+        now, before = self._clock.now_ms(), live.deaf_at
+        live.deaf_at = now
+        return "deaf" if before is None or now - before >= DEAF_MEMORY_MS else "still_deaf"
+
+    def hung(self, live: LiveSession) -> None:
+        """End the session's worker, which does not answer although its loop lives."""
+        if not self._closing:
+            self._on_troubled(live, e.Troubled(code=Death.HUNG))
 
     # -- the work itself; each holds the session's lock
 
@@ -337,7 +354,7 @@ class Lifecycle:
             self._dirty[live.key] = live
             if not self._is_writing:
                 self._is_writing = True
-                self._own(self._write())
+                self.own(self._write())
 
     async def _write(self) -> None:
         try:
@@ -372,9 +389,10 @@ class Lifecycle:
                 if self._sessions.get(live.key) is live and not self._closing:
                     await work(live)
 
-        self._own(locked())
+        self.own(locked())
 
-    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+    def own(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do work in the background; ``close`` waits for it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)

@@ -10,6 +10,7 @@ from sessions.events import CodeShown, QrShown
 from sessions.ids import SessionKey, jid_user
 from sessions.models import Session, iso
 from sessions.ports import SessionRecord
+from sessions.provider.capabilities import CAPABILITIES, Capabilities
 from sessions.states import HOSTED, SessionState, Status
 
 
@@ -29,7 +30,12 @@ class LiveSession:
         self.status = _remembered(record)
         self.qr: QrShown | None = None
         self.code: CodeShown | None = None
+        #: When a message came, as clients see it; milliseconds.
         self.last_received_at: int | None = None
+        #: When anything came from WhatsApp, an answer to a probe too: a quiet line is no deaf one.
+        self.last_heard_at = 0
+        #: When the line was last found deaf.
+        self.deaf_at: int | None = None
         self.ending: Ending | None = None
         #: Start, stop, restart, logout, delete and the move to the pool happen one at a time.
         self.lock = asyncio.Lock()
@@ -38,6 +44,11 @@ class LiveSession:
     def key(self) -> SessionKey:
         """The session's whole name."""
         return self.record.key
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the session's provider can do."""
+        return CAPABILITIES[self.record.provider]
 
     @property
     def is_connected(self) -> bool:

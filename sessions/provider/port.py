@@ -1,31 +1,25 @@
 """The port that a provider fills, one object a session, inside a worker process.
 
 After mautrix' ``networkinterface.go``: what a method must *not* do is said here, and what a
-provider may be unable to do stands apart, in :class:`Capabilities`.
+provider may be unable to do stands apart, in ``sessions.provider.capabilities``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from sessions.commands import AnyAnswer, AnyCommand
 from sessions.events import AnyEvent
 from sessions.ids import SessionKey
-
-#: Takes an event; called on the event loop's thread only, never waits.
-Emit = Callable[[AnyEvent], None]
+from sessions.provider.capabilities import Capabilities
 
 
-class Capabilities(NamedTuple):
-    """What a provider can do beyond what the port demands."""
+class Emit(Protocol):
+    """Takes an event; called on the event loop's thread only, never waits."""
 
-    pairing_code: bool
-    history_sync: bool  # sends the phone's history once, after pairing
-    sandbox: bool  # obeys the sandbox commands
-    choose_message_id: bool
-    archive_on_phone: bool
-    history_on_demand: bool
+    def __call__(self, event: AnyEvent, mark: int = 0) -> None:
+        """Take it. ``mark`` says that with it all up to there is told (``Provider.confirm``)."""
+        ...
 
 
 class Provider(Protocol):
@@ -40,6 +34,14 @@ class Provider(Protocol):
 
     async def start(self) -> None:
         """Begin to pair or to log in; return at once, the rest is events."""
+        ...
+
+    def confirm(self, mark: int) -> None:
+        """Take that the daemon has all up to ``mark``: none of it need be told again.
+
+        Also called before ``start``, with what an earlier life of the session told. Marks rise;
+        one that means nothing here must be ignored. A provider that keeps nothing emits none.
+        """
         ...
 
     async def execute(self, command: AnyCommand) -> AnyAnswer:

@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 
 from sessions import commands as c, events as e, ids
 from sessions.ids import SessionKey
-from sessions.models import Contact, MessageHead, MessageTail, encode_head, iso
-from sessions.provider.port import Capabilities, Emit
+from sessions.models import Contact, MessageHead, MessageTail, ProviderName, encode_head, iso
+from sessions.provider.capabilities import CAPABILITIES
+from sessions.provider.port import Emit
 
 _PAIRING_CODE_ALPHABET = "123456789ABCDEFGHJKLMNPQRSTVWXYZ"  # WhatsApp's, without 0 I O U
 _CONTACTS = ("Ana Souza", "Bruno Lima", "Carla Dias", "Diego Reis", "Elisa Nunes")
@@ -45,14 +46,7 @@ _PACE = Pace()
 class SandboxProvider:
     """One scripted phone and its line."""
 
-    capabilities = Capabilities(
-        pairing_code=True,
-        history_sync=False,
-        sandbox=True,
-        choose_message_id=False,
-        archive_on_phone=False,
-        history_on_demand=False,
-    )
+    capabilities = CAPABILITIES[ProviderName.SANDBOX]
     disposable = False
 
     def __init__(self, key: SessionKey, store: str, emit: Emit, pace: Pace = _PACE) -> None:
@@ -74,6 +68,7 @@ class SandboxProvider:
             c.SendText: self._send,
             c.MarkRead: self._accepted,
             c.SetTyping: self._accepted,
+            c.Probe: self._accepted,
             c.RequestCode: self._request_code,
             c.Logout: self._logout,
             c.SandboxScan: self._scan,
@@ -92,6 +87,9 @@ class SandboxProvider:
         else:
             self._emit(e.PairingStarted())
             self._pairing = self._own(self._show_codes())
+
+    def confirm(self, mark: int) -> None:
+        """Keep nothing: a scripted phone has nothing to lose."""
 
     async def execute(self, command: c.AnyCommand) -> c.AnyAnswer:
         """Play one command."""

@@ -49,6 +49,7 @@ class WorkerHost:
         self._writer = writer
         self._providers: dict[SessionKey, Provider] = {}
         self._sequences: dict[SessionKey, int] = {}
+        self._confirmed: dict[SessionKey, int] = {}  # of sessions that are not open yet
         #: A session is started and stopped one after the other: its store has one owner.
         self._turns: dict[SessionKey, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,14 +67,14 @@ class WorkerHost:
         self._send(wire.Ready(pid=pid))
         reading = self._own(self._read())
         await self._ending.wait()
-        reading.cancel()
         await self.drain()
+        reading.cancel()
 
     async def drain(self) -> None:
         """Stop all providers at once, and let the last frames leave."""
         providers = list(self._providers.values())
-        self._providers.clear()
         ends = await asyncio.gather(*(p.stop() for p in providers), return_exceptions=True)
+        self._providers.clear()
         for end in ends:
             if isinstance(end, BaseException):
                 log.error("a provider did not stop cleanly: %r", end)
@@ -86,9 +87,9 @@ class WorkerHost:
         try:
             while data := await self._reader.read(65536):
                 for frame in frames.feed(data):
-                    if self._ending.is_set():  # nothing is opened any more
-                        return
-                    self._handle(frame)
+                    # Nothing is opened any more, but the daemon still has to confirm.
+                    if not self._ending.is_set() or isinstance(frame, wire.Confirm):
+                        self._handle(frame)
         except (WireError, ConnectionError) as error:
             log.warning("the daemon cannot be heard any more: %r", error)
         finally:
@@ -98,10 +99,19 @@ class WorkerHost:
         match frame:
             case wire.Ping(number=number):
                 self._send(wire.Pong(number=number))
+            case wire.Confirm(workspace=workspace, session=session, mark=mark):
+                self._confirm(SessionKey(workspace, session), mark)
             case wire.Shutdown():
                 self.end()
             case wire.Request():
                 self._own(self._answer(frame))
+
+    def _confirm(self, key: SessionKey, mark: int) -> None:
+        provider = self._providers.get(key)
+        if provider is None:
+            self._confirmed[key] = mark
+        else:
+            provider.confirm(mark)
 
     async def _answer(self, request: wire.Request) -> None:
         key = SessionKey(request.workspace, request.session)
@@ -126,6 +136,7 @@ class WorkerHost:
                 factory = load_factory(command.provider)
                 provider = factory(key, command.store, self._emitter(key))
                 self._providers[key] = provider
+                provider.confirm(self._confirmed.pop(key, 0))
                 try:
                     await provider.start()
                 except BaseException:
@@ -147,11 +158,15 @@ class WorkerHost:
         return Done()
 
     def _emitter(self, key: SessionKey) -> Emit:
-        def emit(event: AnyEvent) -> None:
+        def emit(event: AnyEvent, mark: int = 0) -> None:
             sequence = self._sequences[key] = self._sequences.get(key, 0) + 1
             self._send(
                 wire.Emitted(
-                    workspace=key.workspace, session=key.session, sequence=sequence, body=event
+                    workspace=key.workspace,
+                    session=key.session,
+                    sequence=sequence,
+                    mark=mark,
+                    body=event,
                 )
             )
 

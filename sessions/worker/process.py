@@ -182,6 +182,15 @@ class WorkerProcess(asyncio.Protocol):
             self._waiting.pop(number, None)
         return answer
 
+    def confirm(self, key: SessionKey, mark: int) -> None:
+        """Tell it that all of the session up to ``mark`` is taken; nothing if it has ended."""
+        self._write(wire.Confirm(workspace=key.workspace, session=key.session, mark=mark))
+
+    async def answered(self, seconds: float) -> None:
+        """Wait until everything that was asked is answered, at most ``seconds``."""
+        if self._waiting:
+            await asyncio.wait(set(self._waiting.values()), timeout=seconds)
+
     async def live(self, limits: Limits, on_ready: Callable[[], None]) -> Death:
         """Watch the process until it ends; call ``on_ready`` once; kill it when it hangs."""
         if not await self._becomes_ready(limits.ready):
@@ -210,7 +219,10 @@ class WorkerProcess(asyncio.Protocol):
         try:
             while not ended.done():
                 self._write(wire.Ping(number=0))
+                asked = loop.time()
                 await asyncio.wait({ended}, timeout=limits.heartbeat)
+                # what the daemon itself stood still is not the worker's silence
+                self._last_pong += max(0.0, loop.time() - asked - limits.heartbeat)
                 if loop.time() - self._last_pong > limits.hung:
                     return not ended.done()
             return False

@@ -11,28 +11,39 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from sessions.commands import AnyAnswer, AnyCommand, Refused, Start, Stop
 from sessions.errors import EngineError, SessionNotConnected
-from sessions.events import AnyEvent, Troubled
+from sessions.events import AnyEvent, Connecting, HistoryProgress, PairingStarted, Troubled
 from sessions.ids import SessionKey
 from sessions.models import ProviderName
-from sessions.worker import wire
+from sessions.worker import recycling, wire
 from sessions.worker.backoff import Backoff
+from sessions.worker.governor import Governor, Pace
 from sessions.worker.process import Death, Limits, WorkerProcess
 
 log = logging.getLogger("zapd.supervisor")
 
+#: Seconds between two confirmations of a session: what a killed worker tells again at most.
+CONFIRM_PAUSE = 0.05
 START_SECONDS = 30.0  # a provider's ``start`` returns at once; a hung one is the heartbeat's
+
+
+def _chance() -> float:
+    return random.random()  # noqa: S311 - jitter, not a secret
 
 
 class Listener(Protocol):
     """Who hears of the sessions; must not wait and must not raise."""
 
-    def session_event(self, key: SessionKey, event: AnyEvent) -> None:
-        """Take an event of a hosted session."""
+    def session_event(self, key: SessionKey, event: AnyEvent, mark: int = 0) -> None:
+        """Take an event of a hosted session.
+
+        A ``mark`` other than 0 is to be given to ``Supervisor.confirm``, now or later, once
+        this event and all before it need not be told again.
+        """
         ...
 
     def session_lost(self, key: SessionKey, death: Death) -> None:
@@ -52,24 +63,41 @@ class Plan(NamedTuple):
     limits: Limits = Limits()
     backoff: Backoff = Backoff()
     sessions_per_worker: int = 5
+    pace: Pace = Pace()
+    recycling: recycling.Bounds = recycling.Bounds()
 
 
 class Worker:
     """A slot for one process at a time, alive as long as it has sessions."""
 
     def __init__(
-        self, plan: Plan, provider: ProviderName, listener: Listener, *, pooled: bool
+        self,
+        plan: Plan,
+        provider: ProviderName,
+        listener: Listener,
+        confirmed: Mapping[SessionKey, int],
+        governor: Governor,
+        *,
+        pooled: bool,
     ) -> None:
-        """Prepare the slot; :meth:`run` is the supervisor's to own."""
+        """Prepare the slot; :meth:`run` is the supervisor's to own, and so is ``confirmed``."""
         self._plan = plan
+        self._governor = governor
+        self._confirmed = confirmed
+        self._unsaid: set[SessionKey] = set()
         self._provider = provider
         self._listener = listener
         self.pooled = pooled
         self.sessions: dict[SessionKey, Start] = {}
         self.process: WorkerProcess | None = None
         self._ready = False
+        self.is_renewing = False
+        self._is_drained = False
+        self._born = 0.0
+        self._reconnects = 0
+        self._syncing: set[SessionKey] = set()
         self._retired = asyncio.Event()
-        self._starts: set[asyncio.Task[None]] = set()
+        self._starts: dict[asyncio.Task[None], SessionKey] = {}
 
     @property
     def provider(self) -> ProviderName:
@@ -94,17 +122,23 @@ class Worker:
         """Keep a process alive until the slot is retired."""
         loop = asyncio.get_running_loop()
         failures = 0
+        await self._pause(self._governor.spawn(loop.time(), _chance()))
         while not self._retired.is_set():
             born = loop.time()
             death = await self._live()
             if self._retired.is_set():
                 return
+            if self._is_drained:
+                failures, self._is_drained = 0, False
+                continue
+            self.is_renewing = False
             self._mourn(death)
             if death is Death.CANNOT_START:
                 self._retired.set()
                 return
             failures = self._plan.backoff.failures_after(failures, loop.time() - born)
-            delay = self._plan.backoff.delay(failures, random.random())  # noqa: S311 - jitter
+            delay = self._plan.backoff.delay(failures, _chance())
+            delay = max(delay, self._governor.spawn(loop.time(), _chance()))
             log.warning("worker died (%s); next start in %.1f s", death, delay)
             await self._pause(delay)
 
@@ -126,22 +160,45 @@ class Worker:
             return await self.process.live(self._plan.limits, self._on_ready)
         finally:
             self._ready = False
+            self._cancel_starts(set(self.sessions))
             self.process.kill()
 
     def _on_ready(self) -> None:
         if self._retired.is_set():
             return
-        self._ready = True
+        self._ready, self.is_renewing = True, False
+        self._born, self._reconnects = asyncio.get_running_loop().time(), 0
         for key, start in self.sessions.items():
             self._begin(key, start)
 
+    def confirm(self, key: SessionKey) -> None:
+        """Tell the process soon what is confirmed; what comes meanwhile is told with it."""
+        if not self._unsaid:
+            asyncio.get_running_loop().call_later(CONFIRM_PAUSE, self._say_confirmed)
+        self._unsaid.add(key)
+
+    def _say_confirmed(self) -> None:
+        keys, self._unsaid = self._unsaid, set()
+        for key in keys:
+            if self.process is not None and key in self._confirmed:
+                self.process.confirm(key, self._confirmed[key])
+
     def _begin(self, key: SessionKey, start: Start) -> None:
-        self._listener.session_starting(key)
         task = asyncio.get_running_loop().create_task(self._start(key, start))
-        self._starts.add(task)
-        task.add_done_callback(self._starts.discard)
+        self._starts[task] = key
+        task.add_done_callback(lambda done: self._starts.pop(done, None))
+
+    def _cancel_starts(self, keys: Container[SessionKey]) -> None:
+        """Forget the starts of sessions that wait for their moment, or for an answer."""
+        for task, key in self._starts.items():
+            if key in keys:
+                task.cancel()
 
     async def _start(self, key: SessionKey, start: Start) -> None:
+        await self._turn(key)
+        self._listener.session_starting(key)
+        if self.process is not None and key in self._confirmed:
+            self.process.confirm(key, self._confirmed[key])
         try:
             answer = await self.request(key, start, START_SECONDS)
         except EngineError as error:
@@ -150,6 +207,15 @@ class Worker:
         if isinstance(answer, Refused) and key in self.sessions:
             log.warning("session %s did not start: %s", key, answer.message)
             self._listener.session_event(key, Troubled(code="start_failed"))
+
+    async def _turn(self, key: SessionKey) -> None:
+        """Wait for the session's moment; tell where it is far away."""
+        turn = self._governor.start(key, asyncio.get_running_loop().time(), _chance())
+        if turn.is_paused:
+            log.warning("session %s was started too often; next in %.0f s", key, turn.seconds)
+            self._listener.session_event(key, Troubled(code="starts_paused"))
+        if turn.seconds > 0:
+            await asyncio.sleep(turn.seconds)
 
     def _mourn(self, death: Death) -> None:
         for key in list(self.sessions):
@@ -165,7 +231,38 @@ class Worker:
     def _on_event(self, frame: wire.Emitted) -> None:
         key = SessionKey(frame.workspace, frame.session)
         if key in self.sessions:  # else: the last words of a session that was moved or stopped
-            self._listener.session_event(key, frame.body)
+            self._watch(key, frame.body)
+            self._listener.session_event(key, frame.body, frame.mark)
+
+    def _watch(self, key: SessionKey, event: AnyEvent) -> None:
+        """Note what speaks for and against a renewal."""
+        if isinstance(event, Connecting):
+            self._reconnects += 1
+            self._syncing.discard(key)
+        elif isinstance(event, PairingStarted):
+            self._syncing.add(key)
+        elif isinstance(event, HistoryProgress):
+            (self._syncing.discard if event.done else self._syncing.add)(key)
+
+    def worn(self, bounds: recycling.Bounds) -> str | None:
+        """Return why the process is to be renewed; never while a session pairs or syncs."""
+        syncing = self._syncing & self.sessions.keys()
+        if not self._ready or not self.pooled or syncing or self.process is None:
+            return None
+        age = asyncio.get_running_loop().time() - self._born
+        rss, fds = recycling.measure(self.process.pid)
+        return recycling.reason(recycling.Use(rss, fds, self._reconnects, age), bounds)
+
+    async def renew(self) -> None:
+        """Drain the process and let another take its sessions; what is in hand ends first."""
+        process, self._ready = self.process, False
+        if process is None:
+            return
+        self.is_renewing = self._is_drained = True
+        self._cancel_starts(set(self.sessions))
+        self._mourn(Death.MOVED)
+        await process.answered(self._plan.limits.drain)
+        await process.shut_down(self._plan.limits.drain)
 
     async def request(self, key: SessionKey, command: AnyCommand, seconds: float) -> AnyAnswer:
         """Ask the process; raise ``SessionNotConnected`` (not asked) or ``OutcomeUnknown``."""
@@ -175,6 +272,7 @@ class Worker:
 
     async def remove(self, key: SessionKey) -> None:
         """Stop the session; its drain may still deliver events, so it is forgotten afterwards."""
+        self._cancel_starts({key})
         try:
             await self.request(key, Stop(), self._plan.limits.drain)
         except EngineError as error:
@@ -184,6 +282,7 @@ class Worker:
     async def retire(self, *, throw_away: bool = False) -> None:
         """End the process for good; drained, unless it is to be thrown away."""
         self._retired.set()
+        self._cancel_starts(set(self.sessions))
         if self.process is not None:
             if throw_away:
                 self.process.kill()
@@ -200,6 +299,9 @@ class Supervisor:
         self._listener = listener
         self._workers: dict[Worker, asyncio.Task[None]] = {}
         self._homes: dict[SessionKey, Worker] = {}
+        self._confirmed: dict[SessionKey, int] = {}  # outlives workers, so that it can be told on
+        self._governor = Governor(plan.pace)
+        self._renewal: asyncio.Task[None] | None = None
         self._closing = False
 
     @property
@@ -217,7 +319,14 @@ class Supervisor:
         return home is not None and not home.pooled
 
     def host(self, key: SessionKey, start: Start, *, alone: bool) -> None:
-        """Place the session: in a worker of its own to pair, else in the pool."""
+        """Place the session: in a worker of its own to pair, else in the pool.
+
+        A person asked for it, or the daemon began: how often it was started before is forgotten.
+        """
+        self._governor.forgive(key)
+        self._host(key, start, alone=alone)
+
+    def _host(self, key: SessionKey, start: Start, *, alone: bool) -> None:
         if key not in self._homes and not self._closing:
             worker = None if alone else self._with_room(start.provider)
             self._place(worker or self._open(start.provider, pooled=not alone), key, start)
@@ -245,7 +354,29 @@ class Supervisor:
         start = worker.sessions[key]
         self._listener.session_lost(key, Death.MOVED)
         await self.release(key)
-        self.host(key, start, alone=False)  # whoever has room by now
+        self._host(key, start, alone=False)  # whoever has room by now
+
+    def confirm(self, key: SessionKey, mark: int) -> None:
+        """Take that all of the session up to ``mark`` need not be told again; its worker hears."""
+        self._confirmed[key] = mark
+        for worker in self._workers:
+            if key in worker.sessions:
+                worker.confirm(key)
+
+    def forget(self, key: SessionKey) -> None:
+        """Drop what was confirmed of a session that is deleted."""
+        self._confirmed.pop(key, None)
+
+    def tend(self) -> None:
+        """Renew a worker that has grown, one at a time (called every few seconds)."""
+        if self._closing or any(worker.is_renewing for worker in self._workers):
+            return
+        for worker in self._workers:
+            reason = worker.worn(self._plan.recycling)
+            if reason is not None:
+                log.info("a worker with %d sessions is renewed: %s", len(worker.sessions), reason)
+                self._renewal = asyncio.get_running_loop().create_task(worker.renew())
+                return
 
     def kill(self, key: SessionKey) -> None:
         """End the session's process at once; it is started again, with its neighbours."""
@@ -266,6 +397,8 @@ class Supervisor:
         workers = list(self._workers)
         self._homes.clear()
         await asyncio.gather(*(self._close(worker) for worker in workers))
+        if self._renewal is not None:
+            await self._renewal
 
     def _with_room(self, provider: ProviderName) -> Worker | None:
         fitting = (w for w in self._workers if w.provider == provider and w.has_room())
@@ -276,7 +409,8 @@ class Supervisor:
         worker.add(key, start)
 
     def _open(self, provider: ProviderName, *, pooled: bool) -> Worker:
-        worker = Worker(self._plan, provider, self._listener, pooled=pooled)
+        shared = (self._confirmed, self._governor)
+        worker = Worker(self._plan, provider, self._listener, *shared, pooled=pooled)
         task = asyncio.get_running_loop().create_task(worker.run())
         task.add_done_callback(lambda _: self._forget(worker))
         self._workers[worker] = task

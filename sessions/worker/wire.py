@@ -43,11 +43,22 @@ class Ping(Frame, frozen=True, kw_only=True, tag="ping"):
     number: int
 
 
+class Confirm(Frame, frozen=True, kw_only=True, tag="confirm"):
+    """The daemon has all of a session up to ``mark``, as ``Emitted`` told it.
+
+    Before a ``Start`` it says what an earlier worker told.
+    """
+
+    workspace: str
+    session: str
+    mark: int
+
+
 class Shutdown(Frame, frozen=True, kw_only=True, tag="shutdown"):
     """Drain all sessions, stop them, end."""
 
 
-ToWorker = Request | Ping | Shutdown
+ToWorker = Request | Ping | Confirm | Shutdown
 
 
 class Ready(Frame, frozen=True, kw_only=True, tag="ready"):
@@ -70,11 +81,15 @@ class Reply(Frame, frozen=True, kw_only=True, tag="reply"):
 
 
 class Emitted(Frame, frozen=True, kw_only=True, tag="emitted"):
-    """An event of a session; ``sequence`` counts within the session, from 1."""
+    """An event of a session; ``sequence`` counts within the session, from 1.
+
+    ``mark`` is for ``Confirm``: with this event all up to there is told; 0 says nothing.
+    """
 
     workspace: str
     session: str
     sequence: int
+    mark: int = 0
     body: AnyEvent
 
 

@@ -132,6 +132,22 @@ async def list_contacts(call: Call) -> Response:
     )
 
 
+def _unable(what: str, summary: str) -> ApiRoute:
+    """Return a route that says the truth: the engine cannot do it. Whatever the body is."""
+
+    async def refuse(call: Call) -> Response:
+        call.services.engine.refuse_unable(call.who, call.path["chat"], what)
+
+    return ApiRoute(
+        method="POST",
+        path=f"/v1/chats/{{chat}}/{what}",
+        handler=refuse,
+        summary=f"{summary}: answers 501, the engine cannot",
+        scopes=(Scope.SEND,),
+        errors=("session_not_found", "invalid_jid", "invalid_id", "unsupported"),
+    )
+
+
 _CHAT = ("chat_not_found", "session_not_found", "invalid_jid", "invalid_id")
 _DO = (*_CHAT, "session_not_connected", "command_failed", "outcome_unknown")
 
@@ -208,6 +224,13 @@ ROUTES: list[ApiRoute] = [
         ),
         headers={"Idempotency-Key": "The same key and body again give the same answer."},
     ),
+    _unable("archive", "Archive a chat on the phone"),
+    _unable("unarchive", "Take a chat out of the phone's archive"),
+    _unable("pin", "Pin a chat on the phone"),
+    _unable("unpin", "Unpin a chat on the phone"),
+    _unable("mute", "Mute a chat on the phone"),
+    _unable("unmute", "Unmute a chat on the phone"),
+    _unable("history", "Fetch a chat's older messages from the phone"),
     ApiRoute(
         method="GET",
         path="/v1/messages/{message}",

@@ -269,6 +269,10 @@ class Core:
         """Return a LID's number as the library's store has it, empty for unknown."""
         return self._guarded(lambda: self._client.get_pn_from_lid(encode.jid(lid)))
 
+    def ask_about(self, phone: str) -> None:
+        """Ask WhatsApp whether a number (with its ``+``) has an account; the answer is dropped."""
+        self._guarded(lambda: self._client.is_on_whatsapp(phone))
+
     def logout(self) -> None:
         """Unlink the device at WhatsApp; the library deletes its keys."""
         self._guarded(self._client.logout)

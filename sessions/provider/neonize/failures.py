@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sessions.models import iso
+
 # neonize.ConnectFailureReason
 GENERIC, LOGGED_OUT, TEMP_BANNED, MAIN_DEVICE_GONE, UNKNOWN_LOGOUT = 1, 2, 3, 4, 5
 CLIENT_OUTDATED, BAD_USER_AGENT, INTERNAL_SERVER_ERROR, EXPERIMENTAL, UNAVAILABLE = 6, 7, 8, 9, 10
@@ -32,6 +34,7 @@ KEEPALIVE_TIMEOUT = Failure("keepalive_timeout", ends=False)
 STREAM_REPLACED = Failure("stream_replaced")
 OUTDATED = Failure("client_outdated")
 CONNECT_TIMEOUT = Failure("connect_timeout")
+DEAF = Failure("deaf")
 
 _LOGOUT_CODES = {MAIN_DEVICE_GONE: "account_locked", UNKNOWN_LOGOUT: "banned"}
 _REFUSALS = {
@@ -89,11 +92,16 @@ def connect_failure(reason: int, message: str) -> Failure:
     )
 
 
-def temporary_ban(reason: int, expire_seconds: int) -> Failure:
-    """Return the trouble for a ``TemporaryBan`` event: why, and for how long."""
+def temporary_ban(reason: int, expire_seconds: int, now_ms: int) -> Failure:
+    """Return the trouble for a ``TemporaryBan`` event: why, for how long, and when it ends.
+
+    The end as a moment too: the sentence is read hours later.
+    """
     why = _BAN_REASONS.get(reason, "no reason is known")
     hours, rest = divmod(max(expire_seconds, 0), 3600)
-    sentence = f"WhatsApp has banned this account for {hours} h {rest // 60} min: {why}."
+    end = iso(now_ms + max(expire_seconds, 0) * 1000)
+    lasts = f"{hours} h {rest // 60} min, until {end[:16].replace('T', ' ')} UTC"
+    sentence = f"WhatsApp has banned this account for {lasts}: {why}."
     return Failure("temporarily_banned", sentence)
 
 

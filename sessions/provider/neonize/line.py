@@ -27,11 +27,16 @@ FIRST_CODE_MS, CODE_MS = 60_000, 20_000
 PAIRING_MS = FIRST_CODE_MS + 5 * CODE_MS
 
 
+#: Seconds in which a line is healed at once but once; deaf again, it is tried slowly.
+DEAF_MEMORY = 3600.0
+
+
 class Next(Enum):
     """What the provider is to do after a verdict."""
 
     RETRY = "retry"  # stop, wait, connect again
     AT_ONCE = "at_once"  # stop, connect again without waiting
+    SLOWLY = "slowly"  # stop, wait for minutes, connect again
     END = "end"  # stop, and stay so
     FORGET = "forget"  # stop, delete the keys, and stay so
 
@@ -66,6 +71,7 @@ class Line:
         self._trouble: str | None = None
         self._codes = 0
         self._stumbles = 0
+        self._deaf_at: float | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -123,6 +129,13 @@ class Line:
             return []
         self._trouble = failure.code
         return [Troubled(code=failure.code, detail=failure.detail)]
+
+    def deaf(self, now: float) -> list[AnyEvent]:
+        """Take that the line stands but nothing answers; ``now`` in seconds."""
+        is_again = self._deaf_at is not None and now - self._deaf_at < DEAF_MEMORY
+        self._deaf_at = now
+        self.verdict = self.verdict or (Next.SLOWLY if is_again else Next.AT_ONCE)
+        return self.failed(failures.DEAF)
 
     def ended(self, error: str) -> list[AnyEvent]:
         """Take that the client's thread came back, wanted or not."""

@@ -11,8 +11,10 @@ from sessions.provider.neonize.addresses import plain
 from sessions.provider.neonize.line import Device, Line
 
 
-def take(line: Line, code: int, event: Any) -> list[AnyEvent]:
+def take(line: Line, code: int, event: Any, now_ms: int) -> list[AnyEvent]:
     """Return what to tell of an event whose code is in ``codes.LINE``, or ``codes.DEVICE``."""
+    if code == codes.TEMPORARY_BAN:
+        return line.failed(failures.temporary_ban(event.Code, event.Expire, now_ms))
     return _TAKERS[code](line, event)
 
 
@@ -23,10 +25,6 @@ def _device(line: Line, event: Any) -> list[AnyEvent]:
 
 def _logged_out(line: Line, event: Any) -> list[AnyEvent]:
     return line.failed(failures.logged_out(on_connect=event.OnConnect, reason=event.Reason))
-
-
-def _banned(line: Line, event: Any) -> list[AnyEvent]:
-    return line.failed(failures.temporary_ban(event.Code, event.Expire))
 
 
 def _refused(line: Line, event: Any) -> list[AnyEvent]:
@@ -43,6 +41,5 @@ _TAKERS: dict[int, Callable[[Line, Any], list[AnyEvent]]] = {
     codes.STREAM_REPLACED: lambda line, _: line.failed(failures.STREAM_REPLACED),
     codes.CLIENT_OUTDATED: lambda line, _: line.failed(failures.OUTDATED),
     codes.LOGGED_OUT: _logged_out,
-    codes.TEMPORARY_BAN: _banned,
     codes.CONNECT_FAILURE: _refused,
 }

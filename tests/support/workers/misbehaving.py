@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 
 from sessions import commands as c, events as e
+from sessions.ids import SessionKey
 from sessions.worker import wire
 
 _FOREVER = 3600.0
+_A_WHILE = 0.5
 
 
 def _frames(pipe: socket.socket) -> Iterator[wire.ToWorker]:
@@ -41,6 +44,8 @@ def _serve(
                 on_shutdown()
             case wire.Request():
                 on_request(frame)
+            case wire.Confirm():
+                pass
 
 
 def _done(pipe: socket.socket) -> Callable[[wire.Request], None]:
@@ -105,6 +110,57 @@ def refuses_start(pipe: socket.socket) -> None:
     _ready(pipe)
     refusal = c.Refused(kind="command_failed", message="no")
     _serve(pipe, lambda r: _say(pipe, wire.Reply(number=r.number, answer=refusal)))
+
+
+def ignores_probes(pipe: socket.socket) -> None:
+    """Connect, and never answer whether the line lives."""
+    _ready(pipe)
+
+    def handle(request: wire.Request) -> None:
+        if isinstance(request.command, c.Probe):
+            return
+        _done(pipe)(request)
+        if isinstance(request.command, c.Start):
+            body = e.Connected(jid="5511900000001@s.whatsapp.net", lid=None, name=None)
+            where = (request.workspace, request.session)
+            event = wire.Emitted(workspace=where[0], session=where[1], sequence=1, body=body)
+            _say(pipe, event)
+
+    _serve(pipe, handle)
+
+
+def marks(pipe: socket.socket) -> None:
+    """Tell marked events at each start, and each confirmation as an event; die at a stop."""
+    _ready(pipe)
+    for frame in _frames(pipe):
+        if isinstance(frame, wire.Confirm):
+            _tell(pipe, SessionKey(frame.workspace, frame.session), frame.mark, 0)
+        elif isinstance(frame, wire.Request):
+            key = SessionKey(frame.workspace, frame.session)
+            if isinstance(frame.command, c.Stop):
+                os._exit(1)
+            _done(pipe)(frame)
+            for mark in range(101, 131):
+                _tell(pipe, key, mark, mark)
+
+
+def _tell(pipe: socket.socket, key: SessionKey, percent: int, mark: int) -> None:
+    body = e.HistoryProgress(percent=percent, done=False)
+    emitted = wire.Emitted(workspace=key[0], session=key[1], sequence=1, mark=mark, body=body)
+    _say(pipe, emitted)
+
+
+def answers_late(pipe: socket.socket) -> None:
+    """Take a while to send, and end at once when told to."""
+    _ready(pipe)
+
+    def handle(request: wire.Request) -> None:
+        if isinstance(request.command, c.SendText):
+            threading.Timer(_A_WHILE, _done(pipe), (request,)).start()
+        else:
+            _done(pipe)(request)
+
+    _serve(pipe, handle, lambda: os._exit(0))
 
 
 def slow_to_drain(pipe: socket.socket) -> None:

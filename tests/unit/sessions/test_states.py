@@ -108,3 +108,32 @@ def test_a_detail_replaces_the_sentence_and_is_known_as_one() -> None:
     assert told.detail == "For 3 h."
     assert Status.of_trouble("banned").detail is None
     assert Status(S.CONNECTED).detail is None
+
+
+def test_no_two_troubles_say_the_same() -> None:
+    """Transport, session, phone and account are told apart by sentence, not by code alone."""
+    sentences = [row.message for row in TROUBLES.values()]
+    assert len(sentences) == len(set(sentences))
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "word"),
+    [
+        ("line_lost", S.DISCONNECTED, "by itself"),
+        ("connect_failed", S.DISCONNECTED, "web.whatsapp.com"),
+        ("deaf", S.DISCONNECTED, "anew"),
+        ("still_deaf", S.DISCONNECTED, "phone is online"),
+        ("starts_paused", S.DISCONNECTED, "restart"),
+        ("stream_replaced", S.DISCONNECTED, "only one zapd"),
+        ("unlinked_by_phone", S.LOGGED_OUT, "scan"),
+        ("account_locked", S.LOGGED_OUT, "do what it asks"),
+        ("banned", S.BANNED, "follow what it says"),
+        ("temporarily_banned", S.BANNED, "Wait"),
+        ("client_outdated", S.FAILED, "Update zapd"),
+    ],
+)
+def test_what_to_do_fits_the_cause(code: str, state: S, word: str) -> None:
+    """The machine's network, the other program, the phone and the account need other hands."""
+    row = trouble(code)
+    assert state is row.state
+    assert word in (row.user_action or "")

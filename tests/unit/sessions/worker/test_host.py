@@ -31,6 +31,7 @@ class Scripted:
     def __init__(self, key: SessionKey, store: str, emit: Emit) -> None:
         self.emit, self.disposable = emit, False
         self.calls: list[str] = []
+        self.confirmed: list[int] = []
         self.stop_gate = asyncio.Event()
         self.stop_gate.set()
         self.fails_at: str | None = Scripted.made[-1].fails_next if Scripted.made else None
@@ -42,6 +43,10 @@ class Scripted:
         self.calls.append("start")
         if self.fails_at == "start":
             raise RuntimeError("no")
+
+    def confirm(self, mark: int) -> None:
+        """Keep it."""
+        self.confirmed.append(mark)
 
     async def execute(self, command: c.AnyCommand) -> c.AnyAnswer:
         """Fail."""
@@ -211,6 +216,34 @@ async def test_a_frame_that_is_too_large_is_dropped(pipe: Pipe) -> None:
     await until(lambda: isinstance(daemon.frames[-1], wire.Emitted))
     assert isinstance(daemon.frames[-1], wire.Emitted)
     assert daemon.frames[-1].body == e.Connecting()
+
+
+async def test_marks_go_out_and_confirmations_come_back(pipe: Pipe) -> None:
+    """The provider's own numbers, as they are; before it is open the daemon's newest is kept."""
+    daemon, _ = pipe
+    for mark in (7, 8):
+        daemon.say(wire.Confirm(workspace="w", session="s1", mark=mark))
+    await daemon.answer(START)
+    Scripted.made[0].emit(e.Connecting(), 9)
+    Scripted.made[0].emit(e.Connecting())
+    daemon.say(wire.Confirm(workspace="w", session="s1", mark=9))
+    await until(lambda: Scripted.made[0].confirmed == [8, 9])
+    emitted = [f for f in daemon.frames if isinstance(f, wire.Emitted)]
+    assert [(frame.sequence, frame.mark) for frame in emitted] == [(1, 9), (2, 0)]
+
+
+async def test_confirmations_are_heard_while_it_drains(pipe: Pipe) -> None:
+    """Else what was told last would be told again after a clean restart."""
+    daemon, running = pipe
+    await daemon.answer(START)
+    provider = Scripted.made[0]
+    provider.stop_gate.clear()
+    daemon.say(wire.Shutdown())
+    await until(lambda: "stop" in provider.calls)
+    daemon.say(wire.Confirm(workspace="w", session="s1", mark=5))
+    await until(lambda: 5 in provider.confirmed)
+    provider.stop_gate.set()
+    await asyncio.wait_for(running, PATIENCE)
 
 
 async def test_after_shutdown_nothing_is_opened(pipe: Pipe) -> None:

@@ -14,6 +14,7 @@ from sessions import commands as c, events as e
 from sessions.errors import OutcomeUnknown, SessionNotConnected
 from sessions.ids import SessionKey
 from sessions.models import ProviderName
+from sessions.worker import wire
 from sessions.worker.process import Death
 from sessions.worker.supervisor import Plan, Supervisor
 from tests.support.engine import LIMITS, PATIENCE, QUICK, UNIT, misbehaving, passes, plan, until
@@ -24,12 +25,14 @@ class RecordingListener:
 
     def __init__(self) -> None:
         self.events: list[tuple[SessionKey, e.AnyEvent]] = []
+        self.marks: list[int] = []
         self.lost: list[tuple[str, Death]] = []
         self.starting: list[str] = []
 
-    def session_event(self, key: SessionKey, event: e.AnyEvent) -> None:
+    def session_event(self, key: SessionKey, event: e.AnyEvent, mark: int = 0) -> None:
         """Keep an event."""
         self.events.append((key, event))
+        self.marks.append(mark)
 
     def session_lost(self, key: SessionKey, death: Death) -> None:
         """Keep a death."""
@@ -63,6 +66,12 @@ class Scene:
         store.mkdir(exist_ok=True)
         start = c.Start(provider=ProviderName.SANDBOX, store=str(store))
         self.supervisor.host(self.key(name), start, alone=alone)
+
+    def feed(self, name: str, event: e.AnyEvent) -> None:
+        """Let the session's worker report an event."""
+        frame = wire.Emitted(workspace="w", session=name, sequence=1, body=event)
+        worker = next(w for w in self.supervisor.workers if self.key(name) in w.sessions)
+        worker._on_event(frame)  # noqa: SLF001 - as its process does
 
     def pids(self) -> list[int]:
         """Return the process ids of the workers."""

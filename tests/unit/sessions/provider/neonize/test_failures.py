@@ -44,10 +44,10 @@ def test_connect_failures(reason: int, code: str, ends: bool) -> None:
 
 def test_a_ban_says_why_and_how_long() -> None:
     """In hours and minutes."""
-    detail = failures.temporary_ban(4, 3660).detail
+    detail = failures.temporary_ban(4, 3660, 1_800_000_000_000).detail
     assert (
-        detail
-        == "WhatsApp has banned this account for 1 h 1 min: the same message was sent too often."
+        detail == "WhatsApp has banned this account for 1 h 1 min, until 2027-01-15 09:01 UTC: "
+        "the same message was sent too often."
     )
 
 

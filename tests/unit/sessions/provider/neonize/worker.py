@@ -38,6 +38,8 @@ class Worker:
         self._answers: dict[int, asyncio.Future[AnyAnswer]] = {}
         self._arrived = asyncio.Event()
         self.events: dict[str, list[AnyEvent]] = {}
+        self.marks: dict[str, int] = {}  # what was told; confirmed at once, unless told not to
+        self.confirms = True
         self.has_ended = False
 
     @classmethod
@@ -76,10 +78,31 @@ class Worker:
                     if isinstance(frame, wire.Reply):
                         self._answers.pop(frame.number).set_result(frame.answer)
                     elif isinstance(frame, wire.Emitted):
-                        self.events.setdefault(frame.session, []).append(frame.body)
+                        self._take(frame)
                 self._arrived.set()
         self.has_ended = True
         self._arrived.set()
+
+    def _take(self, frame: wire.Emitted) -> None:
+        self.events.setdefault(frame.session, []).append(frame.body)
+        if frame.mark:
+            self.marks[frame.session] = frame.mark
+            if self.confirms:
+                self.confirm(frame.mark, frame.session)
+
+    def confirm(self, mark: int, session: str = "s1") -> None:
+        """Say that all up to ``mark`` is taken."""
+        if not self._writer.is_closing():
+            self._writer.write(wire.encode(wire.Confirm(workspace="w", session=session, mark=mark)))
+
+    async def kill(self) -> None:
+        """End the worker by SIGKILL; return when all that it had written is taken."""
+        self._process.kill()
+        async with asyncio.timeout(_PATIENCE):
+            await self._process.wait()
+            while not self.has_ended:
+                self._arrived.clear()
+                await self._arrived.wait()
 
     async def ask(self, command: AnyCommand, session: str = "s1") -> AnyAnswer:
         """Return the answer to a command."""
