@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -105,10 +105,13 @@ async def test_credentials_and_scopes_are_told_apart(daemon: Daemon) -> None:
         assert (answer.status_code, answer.json()["code"]) == (403, "missing_scope")
 
 
-async def test_too_many_requests_are_told_when_to_come_back(user: User) -> None:
+async def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path) -> None:
     """Over the burst: 429 with `Retry-After`."""
-    asked = [asyncio.gather(*(user.http.get("/v1/me") for _ in range(90))) for _ in range(10)]
-    answers = [answer for batch in asked for answer in await batch]
+    settings = {"ZAPD_RATE_LIMIT": "1", "ZAPD_RATE_BURST": "5"}
+    daemon = await Daemon(tmp_path / "data", settings=settings).start()
+    async with daemon.user() as user:
+        answers = [await user.http.get("/v1/me") for _ in range(12)]
+    await daemon.end()
     limited = [answer for answer in answers if answer.status_code == 429]
     assert limited
     assert {answer.json()["code"] for answer in limited} == {"rate_limited"}
