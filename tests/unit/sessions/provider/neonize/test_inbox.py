@@ -59,7 +59,7 @@ async def test_order_over_threads() -> None:
 
     thread = threading.Thread(target=fill)
     thread.start()
-    arrived = []
+    arrived: list[Received] = []
     while len(arrived) < len(texts):  # a wake-up may find nothing yet
         if event := await inbox.next(10):
             arrived.append(event)
