@@ -21,7 +21,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.websockets import WebSocket
 
-from daemon import health
+from daemon import health, scrape
 from daemon.auth.login import login_url
 from daemon.auth.origins import may_open_websocket
 from daemon.auth.principal import Principal
@@ -207,6 +207,7 @@ def build(runtime: Runtime) -> Starlette:
             api.openapi_route(description),
             *reference.routes(description),
             *health.routes(runtime),
+            *scrape.routes(runtime),
             *pages.routes(runtime.auth, settings.public_url),
         ],
         middleware=[

@@ -103,8 +103,7 @@ def _serve(settings: Settings, env: Env) -> int:
     from daemon import logs  # noqa: PLC0415 - late on purpose
     from daemon.app import run  # noqa: PLC0415 - late on purpose
 
-    secrets = [settings.jwt_secret.reveal()] if settings.jwt_secret else []
-    logs.setup(settings.log_level, settings.log_format, secrets=secrets)
+    logs.setup(settings.log_level, settings.log_format, secrets=settings.secrets())
     return run(settings, env)
 
 

@@ -118,6 +118,12 @@ class Settings:
     cors_origins: tuple[str, ...] = _row(
         _ACCESS, Origins(), "", "The pages of other origins that may call the daemon."
     )
+    metrics_token: Secret | None = _row(  # noqa: RUF009 - a field, not a value
+        _ACCESS,
+        SecretText(16),
+        "",
+        "What Prometheus shows as a Bearer token to read /metrics; without it there is no such page.",
+    )
     rate_limit: int = _row(
         _ACCESS, Integer(1, 100_000), "200", "Requests a second that a credential may make."
     )
@@ -301,6 +307,11 @@ class Settings:
         host = _REACHED_AS.get(self.host, self.host)
         shown = f"[{host}]" if ":" in host else host
         return f"http://{shown}:{self.port if port is None else port}"
+
+    def secrets(self) -> list[str]:
+        """Return what must never be seen in a log line."""
+        given = [getattr(self, each.name) for each in fields(self)]
+        return [value.reveal() for value in given if isinstance(value, Secret)]
 
     def contradictions(self) -> list[str]:
         """Return a sentence for each pair of settings that cannot go together."""

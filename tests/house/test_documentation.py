@@ -11,6 +11,7 @@ from daemon.auth.scopes import Scope
 from daemon.config.settings import ROWS
 from daemon.errors import PROBLEMS
 from daemon.hub.event_types import EVENT_TYPES
+from daemon.metrics import METRICS
 from daemon.transports.rest import api
 from sessions.states import TROUBLES
 
@@ -41,6 +42,7 @@ def _routes() -> set[str]:
         ("errors.md", set(PROBLEMS) | set(TROUBLES)),
         ("events.md", set(EVENT_TYPES)),
         ("api.md", _routes()),
+        ("metrics.md", set(METRICS)),
     ],
 )
 def test_everything_declared_is_documented(page: str, declared: set[str]) -> None:
@@ -53,9 +55,23 @@ def test_the_reference_names_no_error_that_does_not_exist() -> None:
     assert _entries("errors.md") - set(PROBLEMS) - set(TROUBLES) == set()
 
 
+def test_the_reference_names_no_figure_that_does_not_exist() -> None:
+    """Nor a figure."""
+    assert _entries("metrics.md") == set(METRICS)
+
+
 def test_the_reference_names_no_route_that_does_not_exist() -> None:
     """But for those that are no rows of the table."""
-    apart = ("/livez", "/readyz", "/openapi.json", "/docs", "/docs/errors", "/v1/ws", "/")
+    apart = (
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/docs",
+        "/docs/errors",
+        "/v1/ws",
+        "/",
+    )
     others = {f"GET {path}" for path in apart} | {"GET /login/{token}", "POST /logout"}
     assert _entries("api.md") - _routes() - others == set()
 
