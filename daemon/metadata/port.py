@@ -116,6 +116,10 @@ class MetadataStore(Protocol):
         """Return all living rows of a kind, of one workspace or (at start) of all, oldest first."""
         ...
 
+    async def of_chat(self, chat: ChatRef) -> list[AnyRow]:
+        """Return the living assignment and tags of a chat (not its notes)."""
+        ...
+
     async def notes(self, chat: ChatRef, limit: int, before: tuple[int, str] | None) -> list[Note]:
         """Return living notes of a chat, newest first; ``before``: (created_at, id)."""
         ...

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DATABASE, LOCK = "zapd.db", "zapd.lock"
+# Of `zapd restore`: where it unpacks, what it sets aside, and the mark of one that is under way
+STAGING, ASIDE, RESTORING = "restore-staging", "before-restore-", "restore-unfinished"
 
 
 def prepare(path: Path) -> Path:

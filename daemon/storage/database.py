@@ -11,14 +11,16 @@ connection it is given.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import aiosqlite
 
-from daemon.storage.data_dir import DATABASE, prepare, private_file, running_pid
+from daemon.storage.data_dir import DATABASE, RESTORING, prepare, private_file, running_pid
 from daemon.storage.failures import DatabaseTooNew, FileGone, StorageError, from_sqlite
+from daemon.storage.integrity import START_SECONDS, check_open
 from daemon.storage.migrations import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ Values = Iterable[Any]
 
 BUSY_MS = 5000
 GROUP_MAX = 256  # jobs in one transaction: bounds how long the first of them waits
+log = logging.getLogger(__name__)
 
 
 class _Pending(NamedTuple):
@@ -57,14 +60,18 @@ class Database:
         """Open the file of the data directory, making and migrating it where needed.
 
         ``daemon`` tells that the caller holds the directory's :class:`DaemonLock`: a command
-        beside a running daemon may not change the shape of what that daemon uses.
+        beside a running daemon may not change the shape of what that daemon uses. A daemon
+        looks through the file for damage first, for a second at most.
 
         Raises:
             StorageError: with a sentence for people.
         """
-        path = private_file(prepare(data_dir) / DATABASE)
-        writer = await _connect(path)
+        path = prepare(data_dir) / DATABASE
+        _refuse_half_restored(data_dir)
+        writer = await _connect(private_file(path))
         try:
+            if daemon and not await check_open(writer):
+                log.info("%s was not looked through whole in %g s", path.name, START_SECONDS)
             await _migrate(writer, other=None if daemon else running_pid(data_dir))
             reader = await _connect(path)
         except sqlite3.Error as error:
@@ -230,12 +237,24 @@ async def _migrate(connection: aiosqlite.Connection, *, other: str | None) -> No
             await connection.execute("ROLLBACK")
 
 
-def _check_version(found: int, other: str | None) -> None:
+def refuse_newer(found: int) -> None:
+    """Raise ``DatabaseTooNew`` for a version that this zapd does not know."""
     if found > len(MIGRATIONS):
         raise DatabaseTooNew(
             f"The database is of a newer zapd (version {found}; this one knows {len(MIGRATIONS)}).",
-            user_action="Install that newer zapd, or put back the backup made before it.",
+            user_action="Install that newer zapd, or put back the backup made before it: zapd restore FILE.",
         )
+
+
+def _refuse_half_restored(data_dir: Path) -> None:
+    if (data_dir / RESTORING).exists():
+        raise StorageError(
+            f"A restore of {data_dir} was cut off.", user_action="Do it again: zapd restore FILE."
+        )
+
+
+def _check_version(found: int, other: str | None) -> None:
+    refuse_newer(found)
     if 0 < found < len(MIGRATIONS) and other:
         raise StorageError(
             f"The running daemon (pid {other}) is of an older zapd than this command.",

@@ -68,7 +68,7 @@ def from_sqlite(error: sqlite3.Error) -> StorageError:
     if primary in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
         return StorageError(
             "The file zapd.db is damaged or no database.",
-            user_action="Stop zapd and put a backup of it in its place.",
+            user_action="Stop zapd, then put a backup back: zapd restore FILE.",
         )
     name = getattr(error, "sqlite_errorname", type(error).__name__)
     return StorageError(f"The database failed ({name}).", user_action="See the daemon's log.")

@@ -89,4 +89,157 @@ _FIRST = (
     ) STRICT""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+# What every row of metadata has (daemon/metadata/models.py); times in milliseconds.
+_OF_ROW = """version INTEGER NOT NULL,
+        op_id TEXT NOT NULL,
+        actor_id TEXT NOT NULL,
+        actor_name TEXT NOT NULL,
+        actor_kind TEXT NOT NULL,
+        changed_at INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        deleted_at INTEGER"""
+_OF_WORKSPACE = "workspace TEXT NOT NULL REFERENCES workspaces(id) ON DELETE CASCADE"
+
+# No foreign key to sessions: notes about a customer outlive the pairing that they came from.
+# No unique names: what others wrote elsewhere is taken as it is; writes of ours are checked.
+_METADATA = (
+    f"""CREATE TABLE members(
+        {_OF_WORKSPACE},
+        user TEXT NOT NULL,
+        role TEXT NOT NULL,
+        name TEXT,
+        permissions TEXT NOT NULL,
+        sessions TEXT,
+        active INTEGER NOT NULL,
+        {_OF_ROW},
+        PRIMARY KEY(workspace, user)
+    ) STRICT, WITHOUT ROWID""",
+    f"""CREATE TABLE tags(
+        {_OF_WORKSPACE},
+        id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        color TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        {_OF_ROW},
+        PRIMARY KEY(workspace, id)
+    ) STRICT, WITHOUT ROWID""",
+    f"""CREATE TABLE assignments(
+        {_OF_WORKSPACE},
+        session TEXT NOT NULL,
+        jid TEXT NOT NULL,
+        assignee TEXT,
+        assigned_by TEXT,
+        status TEXT NOT NULL,
+        priority INTEGER NOT NULL,
+        snoozed_until INTEGER,
+        {_OF_ROW},
+        PRIMARY KEY(workspace, session, jid)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE INDEX assignments_due ON assignments(snoozed_until)
+        WHERE status = 'snoozed' AND deleted_at IS NULL""",
+    f"""CREATE TABLE chat_tags(
+        {_OF_WORKSPACE},
+        session TEXT NOT NULL,
+        jid TEXT NOT NULL,
+        tag TEXT NOT NULL,
+        {_OF_ROW},
+        PRIMARY KEY(workspace, session, jid, tag)
+    ) STRICT, WITHOUT ROWID""",
+    f"""CREATE TABLE notes(
+        {_OF_WORKSPACE},
+        id TEXT NOT NULL,
+        session TEXT NOT NULL,
+        jid TEXT NOT NULL,
+        author TEXT NOT NULL,
+        body TEXT NOT NULL,
+        {_OF_ROW},
+        PRIMARY KEY(workspace, id)
+    ) STRICT""",
+    """CREATE INDEX notes_chat ON notes(workspace, session, jid, created_at, id)
+        WHERE deleted_at IS NULL""",
+    f"""CREATE TABLE quick_replies(
+        {_OF_WORKSPACE},
+        id TEXT NOT NULL,
+        shortcut TEXT NOT NULL,
+        body TEXT NOT NULL,
+        owner TEXT,
+        {_OF_ROW},
+        PRIMARY KEY(workspace, id)
+    ) STRICT""",
+    f"""CREATE TABLE settings(
+        {_OF_WORKSPACE},
+        scope TEXT NOT NULL,
+        name TEXT NOT NULL,
+        value TEXT NOT NULL,
+        {_OF_ROW},
+        PRIMARY KEY(workspace, scope, name)
+    ) STRICT""",
+    f"""CREATE TABLE activity(
+        {_OF_WORKSPACE},
+        id TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        actor_id TEXT NOT NULL,
+        actor_name TEXT NOT NULL,
+        actor_kind TEXT NOT NULL,
+        action TEXT NOT NULL,
+        session TEXT,
+        jid TEXT,
+        data TEXT NOT NULL,
+        PRIMARY KEY(workspace, at, id)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE INDEX activity_chat ON activity(workspace, session, jid, at, id)
+        WHERE jid IS NOT NULL""",
+    """CREATE INDEX activity_actor ON activity(workspace, actor_id, at, id)""",
+    # jid: an address that proved to be the person of `canonical`
+    f"""CREATE TABLE chat_aliases(
+        {_OF_WORKSPACE},
+        session TEXT NOT NULL,
+        jid TEXT NOT NULL,
+        canonical TEXT NOT NULL,
+        PRIMARY KEY(workspace, session, jid)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE INDEX chat_aliases_canonical ON chat_aliases(workspace, session, canonical)""",
+    # What is to be sent to Supabase (outbox.py). One row a key: a newer write takes its place.
+    f"""CREATE TABLE outbox(
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        {_OF_WORKSPACE},
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        op_id TEXT NOT NULL,
+        doc BLOB NOT NULL,
+        at INTEGER NOT NULL,
+        due_at INTEGER NOT NULL,
+        tries INTEGER NOT NULL,
+        UNIQUE(workspace, kind, key)
+    ) STRICT""",
+    """CREATE INDEX outbox_next ON outbox(kind, seq)""",
+    f"""CREATE TABLE dead_letters(
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        {_OF_WORKSPACE},
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        op_id TEXT NOT NULL,
+        doc BLOB NOT NULL,
+        at INTEGER NOT NULL,
+        buried_at INTEGER NOT NULL,
+        tries INTEGER NOT NULL,
+        code TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        UNIQUE(workspace, kind, key)
+    ) STRICT""",
+    # How far what others wrote in Supabase has been read, a text as Supabase gave it
+    f"""CREATE TABLE sync_marks(
+        {_OF_WORKSPACE},
+        kind TEXT NOT NULL,
+        mark TEXT NOT NULL,
+        PRIMARY KEY(workspace, kind)
+    ) STRICT, WITHOUT ROWID""",
+    # The UUID that Supabase has for the workspace
+    """CREATE TABLE supabase_workspaces(
+        workspace TEXT PRIMARY KEY REFERENCES workspaces(id) ON DELETE CASCADE,
+        id TEXT NOT NULL UNIQUE
+    ) STRICT, WITHOUT ROWID""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _METADATA)

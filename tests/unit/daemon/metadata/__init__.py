@@ -1,0 +1,3 @@
+"""Tests of daemon/metadata."""
+
+from __future__ import annotations
