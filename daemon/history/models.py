@@ -70,8 +70,8 @@ class Dropped(NamedTuple):
 Record = StoredMessage | StoredChat | StoredContact | Moved | Dropped
 """One change; they are applied in the order in which they are handed over."""
 
-Place = tuple[int, int]
-"""Where a message stands in its chat: its time, and a number that grows with its arrival."""
+Place = int
+"""Where a message stands: greater for a later one, and of one time for what arrived later."""
 
 
 class Found(NamedTuple):

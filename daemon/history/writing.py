@@ -1,0 +1,208 @@
+"""Puts records into ``history.db``: within a transaction, on the thread that writes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from daemon.history import schema
+from daemon.history.models import (
+    Dropped,
+    Moved,
+    Record,
+    StoredChat,
+    StoredContact,
+    StoredMessage,
+)
+from sessions.ids import ChatRef, SessionKey
+from sessions.models import rewrite_head
+
+_INSERT = (
+    "INSERT INTO messages(n, workspace, chat, id, at, from_me, sender, type, wa_id, head, tail, text) "
+    "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_UPDATE = (
+    "UPDATE messages SET chat = ?, sender = ?, type = ?, wa_id = ?, head = ?, tail = ?, text = ? "
+    "WHERE n = ?"
+)
+_INDEX = "INSERT INTO words(rowid, scope, text) VALUES(?, ?, ?)"
+_CONTACT = (
+    "INSERT INTO contacts(workspace, session, jid, body) VALUES(?, ?, ?, ?) "
+    "ON CONFLICT(workspace, session, jid) DO UPDATE SET body = excluded.body"
+)
+#: Marks of a snippet: taken out of what is stored, so that only a search puts them there.
+_MARKS = str.maketrans("", "", "\x02\x03")
+_KNOWN_MAX = 200_000  # chats whose numbers are remembered; some 200 bytes each
+
+
+class Writer:
+    """Applies runs of records of one kind. Remembers numbers of workspaces and chats."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._workspaces: dict[str, int] = {}
+        self._chats: dict[ChatRef, int] = {}
+
+    def forget(self) -> None:
+        """Forget all numbers: what gave them was rolled back."""
+        self._workspaces.clear()
+        self._chats.clear()
+
+    def apply(self, shape: type[Record], records: Sequence[Record]) -> None:
+        """Apply records that are all of one kind, in order."""
+        if shape is StoredMessage:
+            self._messages(cast("Sequence[StoredMessage]", records))
+        elif shape is StoredChat:
+            self._save_chats(cast("Sequence[StoredChat]", records))
+        elif shape is StoredContact:
+            self._contacts(cast("Sequence[StoredContact]", records))
+        else:
+            for record in records:
+                if isinstance(record, Moved):
+                    self._move(record)
+                elif isinstance(record, Dropped):
+                    self._drop(record)
+
+    def erase(self, key: SessionKey, jids: frozenset[str]) -> dict[str, int]:
+        """Remove messages from or in chats with these addresses, the chats and the contacts."""
+        names = sorted(jids)
+        marks = ", ".join("?" * len(names))
+        workspace = self._workspace(key.workspace)
+        own = f"SELECT n FROM chats WHERE workspace = ? AND session = ? AND jid IN ({marks})"
+        of_session = "SELECT n FROM chats WHERE workspace = ? AND session = ?"
+        place = (workspace, key.session)
+        run = self._connection.execute
+        messages = run(
+            f"DELETE FROM messages WHERE chat IN ({own}) "
+            f"OR (sender IN ({marks}) AND chat IN ({of_session}))",
+            (*place, *names, *names, *place),
+        ).rowcount
+        chats = run(
+            f"DELETE FROM chats WHERE workspace = ? AND session = ? AND jid IN ({marks})",
+            (*place, *names),
+        ).rowcount
+        contacts = run(
+            f"DELETE FROM contacts WHERE workspace = ? AND session = ? AND jid IN ({marks})",
+            (*place, *names),
+        ).rowcount
+        self.forget()
+        return {"messages": messages, "chats": chats, "contacts": contacts}
+
+    def _messages(self, messages: Sequence[StoredMessage]) -> None:
+        rows: list[tuple[Any, ...]] = []
+        taken: dict[int, int] = {}
+        last = {(message.chat.workspace, message.id): message for message in messages}
+        for message in last.values():
+            number = self._number_of(message)
+            if number is None:
+                rows.append(self._row(message, self._next_number(message.at, taken)))
+            else:
+                self._change(number, message)
+        self._connection.executemany(_INSERT, rows)
+        # FTS5 writes its segment out whenever a number is lower than the one before: in order.
+        words = [(row[0], f"w{row[1]} c{row[2]}", row[-1]) for row in rows if row[-1] is not None]
+        self._connection.executemany(_INDEX, sorted(words))
+
+    def _row(self, message: StoredMessage, number: int) -> tuple[Any, ...]:
+        return (
+            number,
+            self._workspace(message.chat.workspace),
+            self._chat(message.chat),
+            message.id,
+            message.at,
+            int(message.from_me),
+            message.sender,
+            message.type,
+            message.wa_id,
+            message.head,
+            message.tail,
+            _plain(message.text),
+        )
+
+    def _change(self, number: int, message: StoredMessage) -> None:
+        values = (message.sender, message.type, message.wa_id, message.head, message.tail)
+        text = _plain(message.text)
+        self._connection.execute(_UPDATE, (self._chat(message.chat), *values, text, number))
+
+    def _number_of(self, message: StoredMessage) -> int | None:
+        sql = "SELECT n FROM messages WHERE workspace = ? AND id = ?"
+        workspace = self._workspace(message.chat.workspace)
+        row = self._connection.execute(sql, (workspace, message.id)).fetchone()
+        return row[0] if row else None
+
+    def _next_number(self, at: int, taken: dict[int, int]) -> int:
+        """Return the number after the last of that millisecond, those of this batch counted in."""
+        first = schema.first_number(at)
+        if first not in taken:
+            sql = "SELECT max(n) FROM messages WHERE n >= ? AND n < ?"
+            last = self._connection.execute(sql, (first, first + (1 << 20))).fetchone()[0]
+            taken[first] = first if last is None else last + 1
+        else:
+            taken[first] += 1
+        return taken[first]
+
+    def _save_chats(self, chats: Sequence[StoredChat]) -> None:
+        rows = [
+            (self._workspace(chat.ref.workspace), chat.ref.session, chat.ref.jid, *chat[1:])
+            for chat in chats
+        ]
+        self._connection.executemany(schema.SAVE_CHAT, rows)
+
+    def _contacts(self, contacts: Iterable[StoredContact]) -> None:
+        rows = [
+            (self._workspace(contact.workspace), contact.session, contact.jid, contact.body)
+            for contact in contacts
+        ]
+        self._connection.executemany(_CONTACT, rows)
+
+    def _move(self, moved: Moved) -> None:
+        """Readdress each message, as the cache does with those that it holds."""
+        old, new = self._chat(moved.old), self._chat(moved.new)
+        run = self._connection.execute
+        for number, sender, head in run(
+            "SELECT n, sender, head FROM messages WHERE chat = ?", (old,)
+        ).fetchall():
+            by = moved.new.jid if sender == moved.old.jid else sender
+            values = (new, by, rewrite_head(head, chat=moved.new.id, sender=by), number)
+            run("UPDATE messages SET chat = ?, sender = ?, head = ? WHERE n = ?", values)
+        run("DELETE FROM chats WHERE n = ?", (old,))
+        self._chats.pop(moved.old, None)
+
+    def _drop(self, dropped: Dropped) -> None:
+        place = (self._workspace(dropped.workspace), dropped.session)
+        of_session = "SELECT n FROM chats WHERE workspace = ? AND session = ?"
+        run = self._connection.execute
+        run(f"DELETE FROM messages WHERE chat IN ({of_session})", place)
+        run("DELETE FROM chats WHERE workspace = ? AND session = ?", place)
+        run("DELETE FROM contacts WHERE workspace = ? AND session = ?", place)
+        self.forget()
+
+    def _workspace(self, name: str) -> int:
+        number = self._workspaces.get(name)
+        if number is None:
+            run = self._connection.execute
+            run("INSERT INTO workspaces(name) VALUES(?) ON CONFLICT DO NOTHING", (name,))
+            number = run("SELECT n FROM workspaces WHERE name = ?", (name,)).fetchone()[0]
+            self._workspaces[name] = number
+        return number
+
+    def _chat(self, ref: ChatRef) -> int:
+        number = self._chats.get(ref)
+        if number is None:
+            place = (self._workspace(ref.workspace), ref.session, ref.jid)
+            run = self._connection.execute
+            run(
+                "INSERT INTO chats(workspace, session, jid) VALUES(?, ?, ?) ON CONFLICT DO NOTHING",
+                place,
+            )
+            sql = "SELECT n FROM chats WHERE workspace = ? AND session = ? AND jid = ?"
+            number = run(sql, place).fetchone()[0]
+            if len(self._chats) >= _KNOWN_MAX:
+                self._chats.clear()
+            self._chats[ref] = number
+        return number
+
+
+def _plain(text: str | None) -> str | None:
+    return text.translate(_MARKS) if text else None
