@@ -31,6 +31,8 @@ FRAMES = "zapd.frames"
 #: A request's line and headers: bytes (the read in which they end not counted), and seconds to come.
 MAX_HEAD = 64 << 10
 HEAD_SECONDS = 20.0
+#: Seconds that an idle connection whose time is over stays open for a request that is on its way.
+LAST_LOOK_SECONDS = 1.0
 _EMPTY = b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large" + _EMPTY
 _NO_HANDSHAKE = b"HTTP/1.1 400 Bad Request" + _EMPTY
@@ -163,6 +165,17 @@ class HttpProtocol(HttpToolsProtocol):
         """End the request. Called by the parser."""
         self._unused = 0
         super().on_message_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the idle connection, but not over a request that nobody has read yet.
+
+        uvloop runs timers after it has polled and before it polls again: what came in between lies
+        unread, and closing then is a reset, which the client sees instead of an answer. A client
+        with uvicorn's own idea of the time (httpx: 5 s, too) sends at just this moment.
+        """
+        loop = asyncio.get_running_loop()
+        close = super().timeout_keep_alive_handler
+        self.timeout_keep_alive_task = loop.call_later(LAST_LOOK_SECONDS, close)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's own
         self._answering = cycle

@@ -19,11 +19,15 @@ from sessions.errors import WireError
 from sessions.events import AnyEvent
 from sessions.ids import SessionKey
 from sessions.models import ProviderName
+from sessions.provider.optional import NONE, Counting, Counts, Pausable
 from sessions.provider.port import Emit, Provider, ProviderFactory
 from sessions.worker import wire
 
 log = logging.getLogger("zapd.worker")
 
+#: Bytes that may wait for a daemon that reads slowly; then the providers are paused until no
+#: more than ``LEAST_UNSENT`` are left. Some 5,000 messages; a drain may go over it.
+MOST_UNSENT, LEAST_UNSENT = 4 * 1024 * 1024, 512 * 1024
 #: Imported when first needed: a sandbox worker never loads the core.
 _FACTORIES = {
     ProviderName.SANDBOX: "sessions.provider.sandbox",
@@ -50,6 +54,9 @@ class WorkerHost:
         self._providers: dict[SessionKey, Provider] = {}
         self._sequences: dict[SessionKey, int] = {}
         self._confirmed: dict[SessionKey, int] = {}  # of sessions that are not open yet
+        self._counted: dict[SessionKey, Counts] = {}  # what the daemon was told of open ones
+        self._is_full = False
+        writer.transport.set_write_buffer_limits(MOST_UNSENT, LEAST_UNSENT)
         #: A session is started and stopped one after the other: its store has one owner.
         self._turns: dict[SessionKey, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -74,6 +81,7 @@ class WorkerHost:
         """Stop all providers at once, and let the last frames leave."""
         providers = list(self._providers.values())
         ends = await asyncio.gather(*(p.stop() for p in providers), return_exceptions=True)
+        self._report()
         self._providers.clear()
         for end in ends:
             if isinstance(end, BaseException):
@@ -98,6 +106,7 @@ class WorkerHost:
     def _handle(self, frame: wire.ToWorker) -> None:
         match frame:
             case wire.Ping(number=number):
+                self._report()
                 self._send(wire.Pong(number=number))
             case wire.Confirm(workspace=workspace, session=session, mark=mark):
                 self._confirm(SessionKey(workspace, session), mark)
@@ -136,6 +145,8 @@ class WorkerHost:
                 factory = load_factory(command.provider)
                 provider = factory(key, command.store, self._emitter(key))
                 self._providers[key] = provider
+                if self._is_full and isinstance(provider, Pausable):
+                    provider.pause()
                 provider.confirm(self._confirmed.pop(key, 0))
                 try:
                     await provider.start()
@@ -151,7 +162,9 @@ class WorkerHost:
                 try:
                     await provider.stop()
                 finally:
+                    self._report()
                     self._providers.pop(key, None)
+                    self._counted.pop(key, None)
                 if provider.disposable:
                     log.warning("session %s ends only with its process", key)
                     self.end()
@@ -179,6 +192,40 @@ class WorkerHost:
             self._writer.write(wire.encode(frame))
         except WireError as error:  # whoever emits it is not to blame
             log.error("a frame was dropped: %s", error)  # noqa: TRY400 - its stack says nothing
+        if not self._is_full and self._unsent() > MOST_UNSENT:
+            self._hold_back()
+
+    def _unsent(self) -> int:
+        return self._writer.transport.get_write_buffer_size()
+
+    def _hold_back(self) -> None:
+        """Let the providers wait until the daemon has taken most of what was told."""
+        log.warning("the daemon reads slowly: %d bytes wait, events are held back", self._unsent())
+        self._is_full = True
+        for provider in self._pausable():
+            provider.pause()
+        self._own(self._go_on())
+
+    async def _go_on(self) -> None:
+        await asyncio.gather(self._writer.drain(), return_exceptions=True)  # it may be gone
+        self._is_full = False
+        for provider in self._pausable():
+            provider.resume()
+
+    def _pausable(self) -> list[Pausable]:
+        return [p for p in self._providers.values() if isinstance(p, Pausable)]
+
+    def _report(self) -> None:
+        """Tell what the providers counted since this was told last."""
+        for key, provider in self._providers.items():
+            if not isinstance(provider, Counting):
+                continue
+            counts = provider.counts
+            news = counts.minus(self._counted.get(key, NONE))
+            if news != NONE:
+                self._counted[key] = counts
+                where = {"workspace": key.workspace, "session": key.session}
+                self._send(wire.Health(**where, counts=news))
 
     def _own(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -72,9 +72,17 @@ def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
 class WorkerProcess(asyncio.Protocol):
     """A running worker. Made by :meth:`spawn`; gone when :meth:`wait` returns."""
 
-    def __init__(self, on_event: Callable[[wire.Emitted], None]) -> None:
-        """Hand every event to ``on_event``, on the loop, in the order in which they came."""
+    def __init__(
+        self,
+        on_event: Callable[[wire.Emitted], None],
+        on_health: Callable[[wire.Health], None] = lambda _: None,
+    ) -> None:
+        """Hand every event to ``on_event``, on the loop, in the order in which they came.
+
+        ``on_health`` takes what the worker's providers counted, at each heartbeat.
+        """
         self._on_event = on_event
+        self._on_health = on_health
         self._frames = wire.parent_side()
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[AnyAnswer]] = {}
@@ -92,9 +100,10 @@ class WorkerProcess(asyncio.Protocol):
         command: Sequence[str],
         environment: Mapping[str, str],
         on_event: Callable[[wire.Emitted], None],
+        on_health: Callable[[wire.Health], None] = lambda _: None,
     ) -> WorkerProcess:
         """Start the process; raise ``OSError`` where the system refuses."""
-        self = cls(on_event)
+        self = cls(on_event, on_health)
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         # Not asyncio's pipes: it takes a process for alive as long as anybody holds them open.
@@ -156,6 +165,8 @@ class WorkerProcess(asyncio.Protocol):
                 future = self._waiting.pop(number, None)
                 if future is not None and not future.done():
                     future.set_result(answer)
+            case wire.Health():
+                self._on_health(frame)
             case wire.Pong():
                 self._last_pong = asyncio.get_running_loop().time()
             case wire.Ready():

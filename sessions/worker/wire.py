@@ -17,6 +17,7 @@ from sessions.commands import AnyAnswer, AnyCommand
 from sessions.errors import WireError
 from sessions.events import AnyEvent
 from sessions.models import Value
+from sessions.provider.optional import Counts
 
 #: A history sync chunk is decoded chat by chat, so a frame is a message at most; WhatsApp's
 #: text limit is 64 Ki characters, a thumbnail some 10 KB.
@@ -93,7 +94,15 @@ class Emitted(Frame, frozen=True, kw_only=True, tag="emitted"):
     body: AnyEvent
 
 
-FromWorker = Ready | Pong | Reply | Emitted
+class Health(Frame, frozen=True, kw_only=True, tag="health"):
+    """What a session's provider counted since the last such frame; only where it did."""
+
+    workspace: str
+    session: str
+    counts: Counts
+
+
+FromWorker = Ready | Pong | Reply | Emitted | Health
 
 _encoder = msgspec.msgpack.Encoder()
 FrameT = TypeVar("FrameT", ToWorker, FromWorker)

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 from tests.support.daemon import Daemon, User
+from tests.support.freezing import freeze
 from tests.support.waiting import eventually
 
 CHAT = "main:5511999990000@s.whatsapp.net"
@@ -58,7 +59,7 @@ async def test_what_was_never_tried_is_sent_and_what_was_is_told_unknown(
     await user.paired()
     body = {"type": "text", "text": "Bom dia"}
     (worker,) = daemon.workers()
-    os.kill(worker, signal.SIGSTOP)
+    await freeze(worker)
     accepted = [
         await user.post(f"/v1/chats/{CHAT}/messages", body, {"Idempotency-Key": f"k{n}"})
         for n in range(5)

@@ -14,6 +14,7 @@ import pytest_asyncio
 from tests.acceptance.whatsapp import Rig, chat_of, running
 from tests.loopback.nodes import Attribute, Node
 from tests.loopback.phone import Phone
+from tests.support.freezing import freeze
 from tests.support.stream import Event
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -130,12 +131,12 @@ async def test_what_was_never_acknowledged_comes_again(rig: Rig) -> None:
     """The worker is stopped in its tracks, sent to, and killed: after it, all is there, once."""
     phone = await rig.paired("killed", 133)
     anna = rig.contact(133, "Bela")
-    before = await anna.send_text(phone, "before")
-    await phone.until(lambda: before in phone.acked)
     workers = rig.daemon.workers()
     async with rig.user.stream(types="new_message") as stream:
-        for pid in workers:
-            os.kill(pid, signal.SIGSTOP)
+        before = await anna.send_text(phone, "before")
+        await stream.next("new_message")  # its acknowledgement may come before it does
+        await phone.until(lambda: before in phone.acked)
+        await freeze(*workers)
         sent = [await anna.send_text(phone, f"unseen {n}") for n in range(20)]
         for pid in workers:
             os.kill(pid, signal.SIGKILL)

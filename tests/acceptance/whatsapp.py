@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.loopback.contact import Contact
 from tests.loopback.phone import Phone
@@ -15,6 +15,12 @@ from tests.support.daemon import Daemon, User
 
 #: Seconds for a session to show a code, however many start beside it.
 START_PATIENCE = 45.0
+
+#: When things happen in the tests that say when: Unix milliseconds, and as the API tells it.
+NOW_MS = 1_790_000_000_123
+NOW = "2026-09-21T14:13:20.123Z"
+#: The account of ``talking``.
+OWN = "5511900000001@s.whatsapp.net"
 
 
 class Rig(NamedTuple):
@@ -52,14 +58,37 @@ class Rig(NamedTuple):
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Rig]:
+async def running(folder: Path, **settings: str) -> AsyncIterator[Rig]:
     """Yield a daemon on loopback without a session; it must end in order."""
     async with LoopbackWhatsApp() as whatsapp:
-        daemon = Daemon(folder / "data", worker_command=whatsapp.worker_command())
+        command = whatsapp.worker_command()
+        daemon = Daemon(folder / "data", worker_command=command, settings=settings)
         await daemon.start()
         async with daemon.user() as user:
             yield Rig(whatsapp, daemon, user)
         assert await daemon.end() == 0
+
+
+class Scene(NamedTuple):
+    """The rig, its one session ``main``, and who writes to it."""
+
+    rig: Rig
+    user: User
+    phone: Phone
+    alice: Contact
+
+    async def told(self, payload: bytes, kind: str = "text") -> dict[str, Any]:
+        """Let Alice send a payload; return the ``new_message`` that tells it."""
+        async with self.user.stream(types="new_message") as stream:
+            wa_id = await self.alice.send_payload(self.phone, payload, kind=kind)
+            return (await stream.next("new_message", lambda e: e.data["wa_id"] == wa_id)).data
+
+
+@asynccontextmanager
+async def talking(folder: Path) -> AsyncIterator[Scene]:
+    """Yield a paired session and a contact; one of them serves all the tests of a module."""
+    async with running(folder) as rig:
+        yield Scene(rig, rig.user, await rig.paired("main", 1), rig.contact(1, "Alice"))
 
 
 def chat_of(person: Contact, session: str = "main") -> str:

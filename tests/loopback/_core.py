@@ -47,7 +47,11 @@ class Core:
                 sys.executable,
                 *("-m", "tests.loopback._core_child", *where),
                 cwd=_REPOSITORY,
-                env={**os.environ, "NEONIZE_BOT_TAG": "off"},
+                env={
+                    **os.environ,
+                    "NEONIZE_BOT_TAG": "off",
+                    "SSL_CERT_FILE": str(whatsapp.media.certificates),
+                },
                 stdout=asyncio.subprocess.DEVNULL,
                 pass_fds=(fd,),
             )

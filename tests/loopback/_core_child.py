@@ -6,6 +6,7 @@ Run as `python -m tests.loopback._core_child FD PORT ROOT_HEX FOLDER` from the r
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import logging
@@ -29,6 +30,8 @@ class CoreChild:
         client = importlib.import_module("neonize.client")
         self._events: Any = importlib.import_module("neonize.events")
         self._client: Any = client.NewClient(f"{folder}/session.db{_DSN}", uuid="core-child")
+        self._exceptions: Any = importlib.import_module("neonize.exc")
+        self._messages: dict[str, Any] = {}
         self._line = line
         self._writing = threading.Lock()
         self._listen()
@@ -52,6 +55,19 @@ class CoreChild:
     def do_link(self, number: str) -> None:
         """Asks for a code to be typed into the phone."""
         self._say("code", code=self._client.PairPhone(number, show_push_notification=True))
+
+    def do_download(self, wa_id: str) -> None:
+        """Fetches the file of a message, in a thread: the core sets no time for it."""
+        threading.Thread(target=self._download, args=(wa_id,), daemon=True).start()
+
+    def _download(self, wa_id: str) -> None:
+        try:
+            data: bytes = self._client.download_any(self._messages[wa_id])
+        except self._exceptions.DownloadError as error:
+            self._say("not_downloaded", why=str(error))
+        else:
+            digest = hashlib.sha256(data).hexdigest()
+            self._say("downloaded", size=len(data), sha256=digest)
 
     def do_logout(self) -> None:
         """Ends the link from this side."""
@@ -82,6 +98,7 @@ class CoreChild:
         source = event.Info.MessageSource
         who = {"chat": source.Chat.User, "from_me": source.IsFromMe}
         text = event.Message.conversation or event.Message.extendedTextMessage.text
+        self._messages[event.Info.ID] = event.Message
         self._say("message", wa_id=event.Info.ID, text=text, **who)
 
     def _on_receipt(self, event: Any) -> None:  # noqa: ANN401 - neonize has no types

@@ -1,6 +1,7 @@
 """Answers to a companion's requests (`iq`), as contents of the result.
 
-Source of the protocol facts: whatsmeow `prekeys.go`, `user.go` (usync), `group.go`.
+Source of the protocol facts: whatsmeow `prekeys.go`, `user.go` (usync), `group.go`,
+`mediaconn.go`.
 """
 
 from __future__ import annotations
@@ -112,6 +113,12 @@ def _group(iq: Node, _companion: Companion, directory: Directory) -> list[Node]:
     return [group.described()] if group else []
 
 
+def _media_conn(_iq: Node, _companion: Companion, directory: Directory) -> list[Node]:
+    host = Node("host", {"hostname": directory.media_address})
+    about = {"auth": "loopback", "ttl": "300", "auth_ttl": "21600", "max_buckets": "12"}
+    return [Node("media_conn", about, [host])]
+
+
 _ANSWERS: dict[tuple[str, str], _Answer] = {
     ("encrypt", "count"): _prekey_count,
     ("encrypt", "list"): _publish_prekeys,
@@ -119,4 +126,5 @@ _ANSWERS: dict[tuple[str, str], _Answer] = {
     ("usync", "usync"): _usync,
     ("w:g2", "participating"): _own_groups,
     ("w:g2", "query"): _group,
+    ("w:m", "media_conn"): _media_conn,
 }

@@ -9,6 +9,7 @@ import hashlib
 from typing import NamedTuple
 
 from . import payloads
+from .media_host import Upload
 from .protobuf import Field, encode
 
 # Message
@@ -37,16 +38,27 @@ class Key(NamedTuple):
 
 
 class File(NamedTuple):
-    """A file at WhatsApp's media host, which the loopback is not: a name for it, no bytes."""
+    """A file as a message tells it: what it is, and where it is kept.
+
+    Without an `upload` it is nowhere: nobody can fetch it, and its size is made up.
+    """
 
     mime: str
-    size: int = 4321
+    upload: Upload | None = None
 
-    def fields(self, *, url: int, sha: int, length: int, key: int, enc_sha: int) -> list[Field]:
+    def fields(
+        self, *, url: int, path: int, sha: int, length: int, key: int, enc_sha: int
+    ) -> list[Field]:
         """The fields that all files have, at the numbers that this kind has for them."""
-        digest = hashlib.sha256(self.mime.encode()).digest()
-        address = (url, "https://mmg.whatsapp.net/loopback.enc")
-        return [address, (sha, digest), (length, self.size), (key, digest), (enc_sha, digest)]
+        kept = self.upload or _nowhere(self.mime)
+        hashed = [(sha, kept.sha256), (enc_sha, kept.enc_sha256)]
+        where = [(url, f"https://mmg.whatsapp.net{kept.path}"), (path, kept.path)]
+        return [*where, *hashed, (length, kept.size), (key, kept.key)]
+
+
+def _nowhere(mime: str) -> Upload:
+    digest = hashlib.sha256(mime.encode()).digest()
+    return Upload("/v/nowhere.enc?oh=loopback", digest, 4321, digest, digest)
 
 
 def extended_text(body: str) -> bytes:
@@ -89,7 +101,7 @@ def protocol(kind: int) -> bytes:
 
 def image(file: File, caption: str | None = None, *, view_once: bool = False) -> bytes:
     """A picture of 640 by 480."""
-    about = file.fields(url=1, sha=4, length=5, key=8, enc_sha=9)
+    about = file.fields(url=1, path=11, sha=4, length=5, key=8, enc_sha=9)
     once = (25, 1 if view_once else None)
     body = encode(*about, (2, file.mime), (3, caption), (6, 480), (7, 640), once)
     return encode((_IMAGE, body))
@@ -97,7 +109,7 @@ def image(file: File, caption: str | None = None, *, view_once: bool = False) ->
 
 def video(file: File, caption: str | None = None, *, gif: bool = False) -> bytes:
     """A film of 320 by 240 and 7 s; `gif` plays silently and again and again."""
-    about = file.fields(url=1, sha=3, length=4, key=6, enc_sha=11)
+    about = file.fields(url=1, path=13, sha=3, length=4, key=6, enc_sha=11)
     size = [(9, 240), (10, 320)]
     body = encode(*about, *size, (2, file.mime), (5, 7), (7, caption), (8, 1 if gif else None))
     return encode((_VIDEO, body))
@@ -105,20 +117,20 @@ def video(file: File, caption: str | None = None, *, gif: bool = False) -> bytes
 
 def audio(file: File, *, voice: bool = False) -> bytes:
     """A sound of 5 s; `voice` was recorded into the chat."""
-    about = file.fields(url=1, sha=3, length=4, key=7, enc_sha=8)
+    about = file.fields(url=1, path=9, sha=3, length=4, key=7, enc_sha=8)
     return encode((_AUDIO, encode(*about, (2, file.mime), (5, 5), (6, 1 if voice else None))))
 
 
 def document(file: File, name: str, caption: str | None = None) -> bytes:
     """A file with its name; with a caption, phones put it into a wrapper."""
-    about = file.fields(url=1, sha=4, length=5, key=7, enc_sha=9)
+    about = file.fields(url=1, path=10, sha=4, length=5, key=7, enc_sha=9)
     plain = encode((_DOCUMENT, encode(*about, (2, file.mime), (8, name), (20, caption))))
     return encode((_WITH_CAPTION, encode((1, plain)))) if caption else plain
 
 
 def sticker(file: File) -> bytes:
     """A sticker of 512 by 512."""
-    about = file.fields(url=1, sha=2, length=9, key=4, enc_sha=3)
+    about = file.fields(url=1, path=8, sha=2, length=9, key=4, enc_sha=3)
     return encode((_STICKER, encode(*about, (5, file.mime), (6, 512), (7, 512))))
 
 

@@ -37,6 +37,8 @@ class Directory:
 
     def __init__(self) -> None:
         """Nobody is known yet."""
+        self.media_address = ""
+        """Host and port of the media host."""
         self._people: dict[str, Person] = {}
         self._companions: dict[tuple[str, int], Companion] = {}
         self._groups: dict[str, Group] = {}

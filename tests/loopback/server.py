@@ -16,6 +16,7 @@ from .certificate import issue
 from .connection import Connection
 from .contact import Contact
 from .group import Group
+from .media_host import MediaHost
 from .network import Directory, Stamps
 from .nodes import Node
 from .pairing import PairingDesk
@@ -50,6 +51,8 @@ class LoopbackWhatsApp:
         """Codes that a companion may show: with 6, the first for 60 s, then 20 s each."""
         self.accepting = True
         """While False, connections are refused (HTTP 503): WhatsApp is down."""
+        self.media = MediaHost()
+        """Where files are kept: `media.keep`, then `kinds.File` with what it gave."""
         self.errors: list[Exception] = []
         """What went wrong in the server itself; leaving the context raises it."""
         self._identity = identity
@@ -97,7 +100,9 @@ class LoopbackWhatsApp:
         return [sys.executable, str(_WORKER), *where]
 
     async def start(self) -> None:
-        """Listens on a free port."""
+        """Listens on a free port, and on another for files."""
+        await self.media.start()
+        self._directory.media_address = self.media.address
         self._server = await serve(
             self._serve,
             "127.0.0.1",
@@ -110,7 +115,8 @@ class LoopbackWhatsApp:
         )
 
     async def stop(self) -> None:
-        """Closes all connections and the port."""
+        """Closes all connections and the ports."""
+        await self.media.stop()
         if self._server:
             self._server.close()
             await self._server.wait_closed()

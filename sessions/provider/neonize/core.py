@@ -113,6 +113,11 @@ class Core:
         return self._thread is not None and self._thread.is_alive()
 
     @property
+    def is_up(self) -> bool:
+        """Whether Go has the account's line: calls are let through."""
+        return self._up
+
+    @property
     def is_pairing(self) -> bool:
         """Whether Go is in its QR phase, which only the process's end can end."""
         return self._pairing and self.is_running
@@ -272,6 +277,28 @@ class Core:
     def ask_about(self, phone: str) -> None:
         """Ask WhatsApp whether a number (with its ``+``) has an account; the answer is dropped."""
         self._guarded(lambda: self._client.is_on_whatsapp(phone))
+
+    def delete(self, chat: str, wa_id: str) -> SendResponse:
+        """Delete a message of ours for everyone.
+
+        The sender is the account's number, never its LID: with that one the library builds an
+        admin's deletion of somebody else's message, which does nothing.
+        """
+
+        def call() -> SendResponse:
+            own = self._client.get_me().JID
+            return self._client.revoke_message(encode.jid(chat), own, wa_id)
+
+        return self._guarded(call)
+
+    def set_disappearing(self, chat: str, seconds: int) -> None:
+        """Let messages of a chat disappear after so many seconds; 0 is never.
+
+        The library takes nanoseconds for a number, and makes microseconds of a ``timedelta``
+        that it then takes for nanoseconds, so that every timer would be "off".
+        """
+        nanoseconds = seconds * 10**9
+        self._guarded(lambda: self._client.set_disappearing_timer(encode.jid(chat), nanoseconds))
 
     def logout(self) -> None:
         """Unlink the device at WhatsApp; the library deletes its keys."""

@@ -99,6 +99,21 @@ class Decoder:
             jids = [plain(event.From)] if hasattr(event, "From") else []
         return [jid for jid in dict.fromkeys(jids) if self.addresses.lids.wants(jid)]
 
+    def is_awaited(self, event: Event) -> bool:
+        """Tell whether an ``UndecryptableMessage`` is asked for again."""
+        return self._messages.is_awaited(event)
+
+    def is_same(self, one: Event, other: Event) -> bool:
+        """Tell whether two events with a message of one id mean one message."""
+        return self._messages.is_same(one, other)
+
+    def undecrypted(self, event: Event) -> Iterator[AnyEvent]:
+        """Yield the place of a message that was asked for and never came; never raise."""
+        try:
+            yield from self._messages.undecrypted(event)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the session goes on
+            log.warning("an undecrypted message cannot be told: %s", type(error).__name__)
+
     def _offline(self, *, is_offline: bool) -> Iterator[AnyEvent]:
         self._messages.is_offline = is_offline
         return iter(())

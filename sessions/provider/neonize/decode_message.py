@@ -39,6 +39,8 @@ from sessions.provider.neonize.times import to_ms
 _MAX_NAMES = 5_000
 _UNCOUNTED: frozenset[MessageType] = frozenset({"system", "poll_vote", "revoked"})
 
+# neonize.UndecryptableMessage.DecryptFailModeT: a reaction, an edit, a vote; not shown if lost
+_HIDE = 2
 # waE2E.ProtocolMessage.Type
 REVOKE, MESSAGE_EDIT = 0, 14
 _VISIBLE_PROTOCOL = {
@@ -87,7 +89,7 @@ class MessageDecoder:
     def message(self, event: Any) -> Iterator[AnyEvent]:
         """Yield what a ``Message`` event says."""
         info = event.Info
-        if info.Category == "peer" or not info.ID:  # the account's own devices talking; nonsense
+        if not _is_visible(info):
             return
         yield from self.people(info)
         origin = self.origin(info)
@@ -110,12 +112,32 @@ class MessageDecoder:
     def undecryptable(self, event: Any) -> Iterator[AnyEvent]:
         """Yield the view-once messages that companions only hear of.
 
-        What could not be decrypted is asked for again by the library and comes as a message
-        of the same id; told now, it would be taken for a repeat then.
+        What could not be decrypted is asked for again by the library; see ``undecrypted``.
         """
-        if event.IsUnavailable and not _is_asked_for(event.Info):
+        if not self.is_awaited(event) and _is_visible(event.Info):
             yield from self.people(event.Info)
             yield self.received(self.origin(event.Info), Body("view_once"))
+
+    def is_awaited(self, event: Any) -> bool:
+        """Tell whether an ``UndecryptableMessage`` is asked for again, and of use to anybody."""
+        is_asked_for = not event.IsUnavailable or _is_asked_for(event.Info)
+        return is_asked_for and _is_visible(event.Info)
+
+    def is_same(self, one: Any, other: Any) -> bool:
+        """Tell whether two events of one id are one message, whatever address each came by."""
+        first, second = self.origin(one.Info), self.origin(other.Info)
+        return (first.chat.jid, first.sender) == (second.chat.jid, second.sender)
+
+    def undecrypted(self, event: Any) -> Iterator[AnyEvent]:
+        """Yield the place of a message that never came again, except where nobody would miss it.
+
+        It has an id of its own: should the message come after all, that is no repeat.
+        """
+        if event.DecryptFailMode != _HIDE:
+            yield from self.people(event.Info)
+            yield self.received(
+                self.origin(event.Info), _placeholder("undecryptable"), mark="/undecryptable"
+            )
 
     def undecodable(self, event: Any) -> Iterator[AnyEvent]:
         """Yield the place of a message whose content broke the decoder."""
@@ -173,11 +195,11 @@ class MessageDecoder:
         )
 
     def received(
-        self, origin: Origin, body: Body, tail: MessageTail | None = None
+        self, origin: Origin, body: Body, tail: MessageTail | None = None, *, mark: str = ""
     ) -> MessageReceived:
-        """Return the event of a message that says ``body``."""
+        """Return the event of a message that says ``body``; ``mark`` gives it another id."""
         chat = origin.chat
-        message = self.message_id(chat.jid, origin.sender, origin.wa_id)
+        message = self.message_id(chat.jid, origin.sender, origin.wa_id + mark)
         head = MessageHead(
             id=message,
             session=self._session,
@@ -306,6 +328,11 @@ def _is_asked_for(info: Any) -> bool:
     kind (``MediaType``) could be told.
     """
     return info.MessageSource.IsGroup and (info.Type != "media" or bool(info.MediaType))
+
+
+def _is_visible(info: Any) -> bool:
+    """Tell whether it is for people: not the account's own devices talking, nor nonsense."""
+    return info.Category != "peer" and bool(info.ID)
 
 
 def _placeholder(name: str) -> Body:

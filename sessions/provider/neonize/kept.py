@@ -1,4 +1,4 @@
-"""What a session keeps on disk of what came in: the journal, and who is who.
+"""What a session keeps on disk of what came in: the journal, who is who, what is waited for.
 
 Joins the journal to the marks that the daemon is told and confirms. Everything but ``keep``
 is called on the loop; nothing here asks the core.
@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from sessions.provider.neonize.addresses import Addresses
 from sessions.provider.neonize.inbox import JOURNALED, Received
 from sessions.provider.neonize.journal import Record
 from sessions.provider.neonize.journal_file import Journal
 from sessions.provider.neonize.people import People
+from sessions.provider.neonize.undecrypted import Undecrypted
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +26,8 @@ OPEN_PAUSE = 0.1
 class Kept:
     """One session's journal, or none where the disk gives none: then RAM has to do."""
 
-    def __init__(self, store: str) -> None:
-        """Keep in ``store``; nothing is opened yet."""
+    def __init__(self, store: str, parse: Callable[[bytes], Any] = bytes) -> None:
+        """Keep in ``store``; ``parse`` reads an ``UndecryptableMessage``. Nothing is opened yet."""
         self._store = store
         self._journal: Journal | None = None
         self._taken = 0  # confirmed before the journal was opened
@@ -35,6 +37,7 @@ class Kept:
         self._is_keeping = True
         self.unkept = 0  # how many events went unjournaled
         self.people = People(store)
+        self.undecrypted = Undecrypted(store, parse)
 
     async def open(self, patience: float, is_stopping: Callable[[], bool]) -> list[Record]:
         """Open the journal; return what the daemon may not have, oldest first.
@@ -62,6 +65,7 @@ class Kept:
         """Tell ``addresses`` who is who, as earlier lives learned it."""
         try:
             own, pairs = self.people.load()
+            self.undecrypted.load()
         except OSError as error:
             log.warning("who is who cannot be read: %s", error)
             return
@@ -124,9 +128,11 @@ class Kept:
         if self._journal is not None:
             self._journal.close()
         self.people.close()
+        self.undecrypted.close()
 
     def discard(self) -> None:
         """Delete everything: the account is gone."""
         if self._journal is not None:
             self._journal.discard()
         self.people.discard()
+        self.undecrypted.discard()

@@ -1,17 +1,15 @@
 """Who is who in one session, kept in a file: its own addresses, and pairs of LID and number.
 
-So replayed events name the same chats as at first, whoever told the pair. The records are
-the journal's; the file is written anew at each start.
+So replayed events name the same chats as at first, whoever told the pair.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 
-from sessions.provider.neonize import journal
+from sessions.provider.neonize.journal import Record
 from sessions.provider.neonize.lids import MAX_PAIRS
+from sessions.provider.neonize.record_file import RecordFile
 
 FILE = "inbound.people"
 #: Some 150,000 pairs learned in one life, of which the next reads the newest ``MAX_PAIRS``.
@@ -24,9 +22,7 @@ class People:
 
     def __init__(self, store: str) -> None:
         """Keep in ``store``; nothing is opened before ``load``."""
-        self._path = Path(store) / FILE
-        self._fd = -1
-        self._size = 0
+        self._file = RecordFile(Path(store) / FILE, MAX_SIZE)
         self._own: tuple[str, str] | None = None
 
     def load(self) -> tuple[tuple[str, str] | None, list[tuple[str, str]]]:
@@ -34,9 +30,8 @@ class People:
 
         Raises ``OSError`` where the system refuses.
         """
-        content = self._path.read_bytes() if self._path.exists() else b""
         pairs: dict[str, str] = {}
-        for record in journal.read(content):
+        for record in self._file.read():
             one, _, other = record.data.decode(errors="replace").partition("\n")
             if record.code == _OWN:
                 self._own = (one, other)
@@ -44,52 +39,28 @@ class People:
                 pairs.pop(one, None)
                 pairs[one] = other
         newest = list(pairs.items())[-MAX_PAIRS:]
-        self._rewrite(newest)
+        own = [_record(_OWN, *self._own)] if self._own else []
+        self._file.begin([*own, *(_record(_PAIR, *pair) for pair in newest)])
         return self._own, newest
-
-    def _rewrite(self, pairs: list[tuple[str, str]]) -> None:
-        own = [_line(_OWN, *self._own)] if self._own else []
-        fresh = self._path.with_suffix(".new")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
-        self._fd = os.open(fresh, flags, 0o600)
-        self._size = 0
-        self._append(b"".join([*own, *(_line(_PAIR, *pair) for pair in pairs)]))
-        fresh.replace(self._path)
 
     def own(self, pn: str, lid: str | None) -> None:
         """Remember the account's own addresses."""
         if self._own != (pn, lid or ""):
             self._own = (pn, lid or "")
-            self._append(_line(_OWN, *self._own))
+            self._file.append(_record(_OWN, *self._own))
 
     def learned(self, lid: str, pn: str) -> None:
         """Remember a pair."""
-        self._append(_line(_PAIR, lid, pn))
-
-    def _append(self, line: bytes) -> None:
-        """Write; what the bound or a full disk cuts ends the file for this life."""
-        if self._fd < 0:
-            return
-        written = 0
-        if self._size + len(line) <= MAX_SIZE:
-            with contextlib.suppress(OSError):
-                written = os.write(self._fd, line)
-        self._size += written
-        if written < len(line):
-            self.close()
+        self._file.append(_record(_PAIR, lid, pn))
 
     def close(self) -> None:
         """Close the file."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        self._file.close()
 
     def discard(self) -> None:
         """Close and delete the file."""
-        self.close()
-        self._path.unlink(missing_ok=True)
+        self._file.discard()
 
 
-def _line(code: int, one: str, other: str) -> bytes:
-    data = f"{one}\n{other}".encode(errors="replace")
-    return journal.head(0, code, data) + data
+def _record(code: int, one: str, other: str) -> Record:
+    return Record(0, code, f"{one}\n{other}".encode(errors="replace"))

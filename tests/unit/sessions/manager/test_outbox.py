@@ -26,6 +26,7 @@ from sessions.manager import TextToSend, _refusal
 from sessions.models import ProviderName
 from sessions.ports import SessionRecord
 from tests.support.engine import Engine, chat, misbehaving, passes, plan, running, until
+from tests.support.freezing import freeze
 from tests.support.recorders import Json
 from tests.unit.sessions.sending.rows import send as row
 
@@ -229,7 +230,7 @@ async def test_a_logout_fails_what_waits(engine: Engine) -> None:
         queue.put(row(name))
     await engine.reaches("connected")
     await until(lambda: len(acks(engine, "b")) >= 1)
-    os.kill(engine.pid(), signal.SIGSTOP)
+    await freeze(engine.pid())
     answers = [await send(engine, str(n)) for n in range(3)]
     engine.manager.session_event(KEY, e.Troubled(code="unlinked_by_phone"))
     os.kill(engine.pid(), signal.SIGCONT)
@@ -241,7 +242,7 @@ async def test_a_logout_fails_what_waits(engine: Engine) -> None:
 async def test_a_full_queue_is_refused(engine: Engine) -> None:
     """With what to do."""
     engine.manager.outbox._most_waiting = 1  # noqa: SLF001 - a setting
-    os.kill(engine.pid(), signal.SIGSTOP)
+    await freeze(engine.pid())
     await send(engine)
     await until(lambda: "trying" in engine.journal.states())
     await send(engine)
@@ -262,7 +263,7 @@ async def test_a_send_that_is_not_on_disk_is_not_accepted(engine: Engine) -> Non
 
 async def test_a_fate_is_told_of_a_message_that_left_the_memory(engine: Engine) -> None:
     """Evicted while it waited."""
-    os.kill(engine.pid(), signal.SIGSTOP)
+    await freeze(engine.pid())
     answer = await send(engine)
     engine.manager.memory.drop_session(KEY)
     os.kill(engine.pid(), signal.SIGCONT)
@@ -287,7 +288,7 @@ async def test_a_tick_that_overtakes_the_answer_is_told_after_it(engine: Engine)
 
 async def test_a_session_that_is_deleted_takes_its_sends_along(engine: Engine) -> None:
     """What is in hand ends, what waits is dropped, and nothing runs on."""
-    os.kill(engine.pid(), signal.SIGSTOP)
+    await freeze(engine.pid())
     await send(engine)
     await send(engine)
     await until(lambda: "trying" in engine.journal.states())

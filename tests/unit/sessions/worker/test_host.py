@@ -15,6 +15,7 @@ import pytest_asyncio
 from sessions import commands as c, events as e
 from sessions.ids import SessionKey
 from sessions.models import ProviderName
+from sessions.provider.optional import Counts
 from sessions.provider.port import Emit
 from sessions.worker import host as module, wire
 from sessions.worker.host import WorkerHost
@@ -36,6 +37,7 @@ class Scripted:
         self.stop_gate.set()
         self.fails_at: str | None = Scripted.made[-1].fails_next if Scripted.made else None
         self.fails_next: str | None = None
+        self.counts = Counts()
         Scripted.made.append(self)
 
     async def start(self) -> None:
@@ -47,6 +49,14 @@ class Scripted:
     def confirm(self, mark: int) -> None:
         """Keep it."""
         self.confirmed.append(mark)
+
+    def pause(self) -> None:
+        """Keep that it was paused."""
+        self.calls.append("pause")
+
+    def resume(self) -> None:
+        """Keep that it may go on."""
+        self.calls.append("resume")
 
     async def execute(self, command: c.AnyCommand) -> c.AnyAnswer:
         """Fail."""
@@ -68,22 +78,32 @@ class Daemon:
         self.frames: list[wire.FromWorker] = []
         self._cutter = wire.parent_side()
         self._numbers = 0
+        self.hears = asyncio.Event()  # while it is not set nothing is read
+        self.hears.set()
 
     async def hear(self) -> None:
         """Take what comes until the host has ended."""
         while data := await self.reader.read(65536):
             self.frames += self._cutter.feed(data)
+            await self.hears.wait()
 
     def say(self, frame: wire.ToWorker) -> None:
         """Write a frame."""
         self.writer.write(wire.encode(frame))
 
-    def ask(self, command: c.AnyCommand) -> int:
+    def ask(self, command: c.AnyCommand, session: str = "s1") -> int:
         """Write a command; return its number."""
         self._numbers += 1
         number = self._numbers
-        self.say(wire.Request(number=number, workspace="w", session="s1", command=command))
+        self.say(wire.Request(number=number, workspace="w", session=session, command=command))
         return number
+
+    async def beats(self) -> list[wire.Health]:
+        """Ask for a sign of life; return what was told with it."""
+        before = len(self.frames)
+        self.say(wire.Ping(number=1))
+        await until(lambda: wire.Pong(number=1) in self.frames[before:])
+        return [frame for frame in self.frames[before:] if isinstance(frame, wire.Health)]
 
     def answers(self) -> dict[int, c.AnyAnswer]:
         """Return the answers by number."""
@@ -108,6 +128,7 @@ async def pipe(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Daemon, a
     running = asyncio.get_running_loop().create_task(host.run(7))
     hearing = asyncio.get_running_loop().create_task(daemon.hear())
     yield daemon, running
+    daemon.hears.set()
     host.end()
     await running
     for each in (writer, daemon.writer):
@@ -204,6 +225,68 @@ async def test_all_that_was_said_has_left_before_the_end(pipe: Pipe) -> None:
     last = daemon.frames[-1]
     assert isinstance(last, wire.Emitted)
     assert last.sequence == 20_000
+
+
+def overfill(provider: Scripted) -> None:
+    """Emit until the provider is paused, for which twice the bound must be enough."""
+    for _ in range(2 * module.MOST_UNSENT // 65536):
+        if "pause" not in provider.calls:
+            provider.emit(e.Troubled(code="x", detail="x" * 65536))
+    assert "pause" in provider.calls
+
+
+async def test_a_daemon_that_reads_slowly_is_not_buried(pipe: Pipe) -> None:
+    """The providers are paused, also one that is opened then, until most of it is taken."""
+    daemon, _ = pipe
+    await daemon.answer(START)
+    first = Scripted.made[0]
+    daemon.hears.clear()
+    overfill(first)
+    daemon.ask(START, "s2")
+    await until(lambda: len(Scripted.made) == 2)
+    assert Scripted.made[1].calls == ["pause", "start"]
+    assert first.calls == ["start", "pause"]
+    daemon.hears.set()
+    await until(lambda: first.calls[-1] == Scripted.made[1].calls[-1] == "resume")
+    told = [frame for frame in daemon.frames if isinstance(frame, wire.Emitted)]
+    assert len(told) * 65536 >= module.MOST_UNSENT - module.LEAST_UNSENT
+    first.emit(e.Connecting())
+    await until(lambda: isinstance(daemon.frames[-1], wire.Emitted))
+    assert first.calls.count("pause") == 1
+
+
+async def test_a_daemon_that_dies_while_it_is_waited_for(pipe: Pipe) -> None:
+    """The host drains and ends; nobody stays paused."""
+    daemon, running = pipe
+    await daemon.answer(START)
+    first = Scripted.made[0]
+    daemon.hears.clear()
+    overfill(first)
+    daemon.writer.transport.abort()
+    await asyncio.wait_for(running, PATIENCE)
+    assert "stop" in first.calls
+
+
+async def test_what_is_counted_comes_with_the_pulse(pipe: Pipe) -> None:
+    """What is new since the last time; who has nothing to say says nothing."""
+    daemon, running = pipe
+    await daemon.answer(START)
+    assert await daemon.beats() == []
+    Scripted.made[0].counts = Counts(unkept=3)
+    assert [frame.counts for frame in await daemon.beats()] == [Counts(unkept=3)]
+    assert await daemon.beats() == []
+    Scripted.made[0].counts = Counts(unkept=4, overflowed=1)
+    told = wire.Health(workspace="w", session="s1", counts=Counts(unkept=1, overflowed=1))
+    assert await daemon.beats() == [told]
+    Scripted.made[0].counts = Counts(unkept=4, overflowed=1, undecrypted=2)
+    await daemon.answer(c.Stop())
+    await daemon.answer(START)
+    Scripted.made[1].counts = Counts(unkept=1)
+    daemon.say(wire.Shutdown())
+    await asyncio.wait_for(running, PATIENCE)
+    await until(lambda: len([f for f in daemon.frames if isinstance(f, wire.Health)]) == 4)
+    last = [frame.counts for frame in daemon.frames if isinstance(frame, wire.Health)][-2:]
+    assert last == [Counts(undecrypted=2), Counts(unkept=1)]
 
 
 async def test_a_frame_that_is_too_large_is_dropped(pipe: Pipe) -> None:

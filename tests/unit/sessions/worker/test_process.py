@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from sessions import commands as c, events as e
 from sessions.errors import OutcomeUnknown, SessionNotConnected, WireError
 from sessions.ids import SessionKey
 from sessions.models import ProviderName
+from sessions.provider.optional import Counts
 from sessions.worker import wire
 from sessions.worker.process import Death, Limits, WorkerProcess, worker_environment
 from tests.support.engine import LIMITS, PATIENCE, UNIT, WORKER, environment, misbehaving, until
@@ -64,10 +66,13 @@ async def test_a_worker_sees_only_what_it_may(monkeypatch: pytest.MonkeyPatch) -
     """Its environment is the allow-list, its files are private, it hears nothing on stdin."""
     monkeypatch.setenv("ZAPD_JWT_SECRET", "hush")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     async with life(WORKER) as worker:
         await asyncio.wait_for(worker.ready.wait(), PATIENCE)
         proc = Path(f"/proc/{worker.process.pid}")
-        seen = {line.partition("=")[0] for line in (proc / "environ").read_text().split("\0")}
+        environ = (proc / "environ").read_text().split("\0")  # as it was at exec, for Go
+        seen = {line.partition("=")[0] for line in environ}
+        assert {"NEONIZE_BOT_TAG=off", "HTTPS_PROXY=http://proxy.example:3128"} <= set(environ)
         assert "ZAPD_JWT_SECRET" not in seen
         assert "AWS_SECRET_ACCESS_KEY" not in seen
         assert "Umask:\t0077" in (proc / "status").read_text()
@@ -162,6 +167,21 @@ async def test_what_a_worker_prints_does_not_matter(caplog: pytest.LogCaptureFix
         await until(lambda: '{"frame":"ready"}' in caplog.text)
 
 
+_PRINTS = """
+import os, sys
+os.write(int(sys.argv[1]), b"SendMessage: Error ...\\n")
+"""
+
+
+@pytest.mark.parametrize("stream", ["1", "2"], ids=["stdout", "stderr"])
+async def test_what_go_prints_is_in_the_log(caplog: pytest.LogCaptureFixture, stream: str) -> None:
+    """It writes to the descriptors themselves, past Python, and also says why it panics there."""
+    caplog.set_level(logging.INFO)
+    async with life([sys.executable, "-c", _PRINTS, stream]) as worker:
+        assert await asyncio.wait_for(worker.death, PATIENCE) is Death.NOT_READY
+        assert f"worker {worker.process.pid}: SendMessage: Error ..." in caplog.text
+
+
 async def test_a_child_that_a_worker_leaves_holds_nobody_up() -> None:
     """The pipes that it keeps open are closed from our side."""
     async with life(misbehaving("leaves_a_child")) as worker:
@@ -179,6 +199,29 @@ async def test_last_words_are_heard() -> None:
         await worker.process.request(KEY, c.Stop(), PATIENCE)
         await worker.process.shut_down(PATIENCE)
         assert list(range(1, 501)) == [event.sequence for event in events]
+
+
+_COUNTS = """
+import socket, sys
+from sessions.provider.optional import Counts
+from sessions.worker import wire
+pipe = socket.socket(fileno=int(sys.argv[sys.argv.index("--fd") + 1]))
+pipe.sendall(wire.encode(wire.Ready(pid=1)))
+pipe.sendall(wire.encode(wire.Health(workspace="w", session="s1", counts=Counts(unkept=2))))
+pipe.recv(1)
+"""
+
+
+async def test_what_is_counted_is_handed_on() -> None:
+    """Apart from the events."""
+    heard: list[wire.Health] = []
+    command = [sys.executable, "-c", _COUNTS, *SANDBOX]
+    process = await WorkerProcess.spawn(command, environment(), lambda _: None, heard.append)
+    watched = Life(process, LIMITS)
+    await until(lambda: heard)
+    assert [frame.counts for frame in heard] == [Counts(unkept=2)]
+    process.kill()
+    await watched.death
 
 
 async def test_a_program_that_does_not_exist_is_an_os_error() -> None:

@@ -14,9 +14,10 @@ from sessions import commands as c, events as e
 from sessions.errors import OutcomeUnknown, SessionNotConnected
 from sessions.ids import SessionKey
 from sessions.models import ProviderName
+from sessions.provider.optional import Counts
 from sessions.worker import wire
 from sessions.worker.process import Death
-from sessions.worker.supervisor import Plan, Supervisor
+from sessions.worker.supervisor import Plan, Supervisor, Worker
 from tests.support.engine import LIMITS, PATIENCE, QUICK, UNIT, misbehaving, passes, plan, until
 
 
@@ -70,8 +71,15 @@ class Scene:
     def feed(self, name: str, event: e.AnyEvent) -> None:
         """Let the session's worker report an event."""
         frame = wire.Emitted(workspace="w", session=name, sequence=1, body=event)
-        worker = next(w for w in self.supervisor.workers if self.key(name) in w.sessions)
-        worker._on_event(frame)  # noqa: SLF001 - as its process does
+        self._worker(name)._on_event(frame)  # noqa: SLF001 - as its process does
+
+    def count(self, name: str, counts: Counts) -> None:
+        """Let the session's worker report what its provider counted."""
+        frame = wire.Health(workspace="w", session=name, counts=counts)
+        self._worker(name)._on_health(frame)  # noqa: SLF001 - as its process does
+
+    def _worker(self, name: str) -> Worker:
+        return next(w for w in self.supervisor.workers if self.key(name) in w.sessions)
 
     def pids(self) -> list[int]:
         """Return the process ids of the workers."""

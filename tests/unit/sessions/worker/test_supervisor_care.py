@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sessions import commands as c, events as e
+from sessions.provider.optional import Counts
 from sessions.worker import recycling
 from sessions.worker.governor import Pace
 from sessions.worker.process import Death
@@ -161,6 +162,25 @@ async def test_confirmations_are_gathered_and_told_to_the_next_worker(tmp_path: 
         it.supervisor.kill(key)
         await until(lambda: it.heard.marks.count(130) == 3)
         assert told() == [130, 130]
+
+
+async def test_what_is_counted_adds_up_over_the_lives_of_a_session(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whichever worker had it; said in the log; forgotten with the session."""
+    async with scene(tmp_path) as it:
+        it.host("a")
+        await it.opened("a")
+        it.count("a", Counts(unkept=2))
+        it.supervisor.kill(it.key("a"))
+        await until(lambda: it.heard.qr("a") == 2, "the next worker")
+        it.count("a", Counts(unkept=1, overflowed=3, undecrypted=4))
+        sums = Counts(unkept=3, overflowed=3, undecrypted=4)
+        assert it.supervisor.counts(it.key("a")) == sums
+        assert "1 events unjournaled, 3 queued over the bound, 4 messages" in caplog.text
+        assert it.supervisor.counts(it.key("b")) == Counts()
+        it.supervisor.forget(it.key("a"))
+        assert (it.supervisor.counts(it.key("a")), it.supervisor.total) == (Counts(), sums)
 
 
 async def test_a_send_in_hand_ends_before_its_worker_is_renewed(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """A loopback worker whose provider has shorter patience.
 
 Run as ``python -m tests.unit.sessions.provider.neonize.hasty_worker``, with
-``--tune MODULE.NAME=SECONDS`` for each, and the arguments of ``tests/loopback/worker.py``.
+``--tune MODULE.NAME=NUMBER`` for each (a module of the provider's, or its whole name), and the
+arguments of ``tests/loopback/worker.py``. ``--callback-seconds`` makes Go's thread wait so long with
+each event, so that those behind it pile up in the engine's channel.
 """
 
 from __future__ import annotations
@@ -9,25 +11,41 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import time
 
 from tests.loopback import worker
 
 _ROOM = "sessions.provider.neonize"
 
 
+def _slow_down(seconds: float) -> None:
+    inbox = importlib.import_module(f"{_ROOM}.inbox").Inbox
+    put = inbox.put
+
+    def put_late(self: object, raw: object) -> None:
+        time.sleep(seconds)
+        put(self, raw)
+
+    inbox.put = put_late
+
+
 def main(argv: list[str]) -> None:
     """Redirect the core, shorten the patience, be the worker."""
     parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
     parser.add_argument("--tune", action="append", default=[])
+    parser.add_argument("--callback-seconds", type=float, default=0.0)
     tuned, others = parser.parse_known_args(argv)
     port, root_key, rest = worker.split(others)
     worker.redirect_core(port, root_key)
     for setting in tuned.tune:
-        place, _, seconds = setting.partition("=")
-        module, _, name = place.partition(".")
-        constants = vars(importlib.import_module(f"{_ROOM}.{module}"))
+        place, _, number = setting.partition("=")
+        module, _, name = place.rpartition(".")
+        whole = module if "." in module else f"{_ROOM}.{module}"
+        constants = vars(importlib.import_module(whole))
         assert name in constants, f"there is no {place}"
-        constants[name] = type(constants[name])(float(seconds))
+        constants[name] = type(constants[name])(float(number))
+    if tuned.callback_seconds:
+        _slow_down(tuned.callback_seconds)
     importlib.import_module("sessions.worker.__main__").main(rest)
 
 

@@ -18,8 +18,8 @@ def main(argv: list[str]) -> None:
     """Redirect the core, shorten the deadline, be the worker."""
     port, root_key, rest = worker.split(argv)
     worker.redirect_core(port, root_key)
-    provider = importlib.import_module("sessions.provider.neonize.provider")
-    vars(provider)["CONNECT_DEADLINE"] = PATIENCE
+    connection = importlib.import_module("sessions.provider.neonize.connection")
+    vars(connection)["CONNECT_DEADLINE"] = PATIENCE
     importlib.import_module("sessions.worker.__main__").main(rest)
 
 

@@ -115,7 +115,7 @@ async def test_a_reconnect_loop_that_does_not_end_is_one_trouble_and_broken(
     whatsapp: LoopbackWhatsApp, phone: Phone, tmp_path: Path
 ) -> None:
     """However often the core tries, one `line_lost`; at the deadline the line is begun anew."""
-    tuned = (f"provider.RECONNECT_DEADLINE={30 * UNIT}",)
+    tuned = (f"connection.RECONNECT_DEADLINE={30 * UNIT}",)
     async with connected(whatsapp, phone, tmp_path, *tuned) as worker:
         whatsapp.accepting = False
         worker.events["s1"].clear()

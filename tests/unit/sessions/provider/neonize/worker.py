@@ -18,6 +18,7 @@ from sessions.worker import wire
 
 _REPOSITORY = Path(__file__).parents[5]
 _PATIENCE = 20.0
+_A_WHILE = 0.5  # seconds; a process that has work uses some of its time within them
 EventT = TypeVar("EventT")
 
 
@@ -40,6 +41,11 @@ class Worker:
         self.events: dict[str, list[AnyEvent]] = {}
         self.marks: dict[str, int] = {}  # what was told; confirmed at once, unless told not to
         self.confirms = True
+        self.health: list[wire.Health] = []
+        self.told = 0  # events ever
+        self.pongs: list[int] = []  # how many events had been told before each
+        self.hears = asyncio.Event()  # while it is not set nothing is read
+        self.hears.set()
         self.has_ended = False
 
     @classmethod
@@ -75,15 +81,39 @@ class Worker:
         with contextlib.suppress(ConnectionError):
             while data := await self._reader.read(65536):
                 for frame in frames.feed(data):
-                    if isinstance(frame, wire.Reply):
-                        self._answers.pop(frame.number).set_result(frame.answer)
-                    elif isinstance(frame, wire.Emitted):
-                        self._take(frame)
+                    self._handle(frame)
                 self._arrived.set()
+                await self.hears.wait()
         self.has_ended = True
         self._arrived.set()
 
+    def _handle(self, frame: wire.FromWorker) -> None:
+        match frame:
+            case wire.Reply():
+                self._answers.pop(frame.number).set_result(frame.answer)
+            case wire.Emitted():
+                self._take(frame)
+            case wire.Health():
+                self.health.append(frame)
+            case wire.Pong():
+                self.pongs.append(self.told)
+            case wire.Ready():
+                pass
+
+    def ping(self) -> None:
+        """Ask for a sign of life, with which comes what was counted."""
+        self._writer.write(wire.encode(wire.Ping(number=1)))
+
+    async def is_idle(self) -> None:
+        """Wait until the process has used no processor time for a while."""
+        used, before = -1.0, -2.0
+        while used != before:
+            await asyncio.sleep(_A_WHILE)
+            stat = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+            before, used = used, float(stat[11]) + float(stat[12])
+
     def _take(self, frame: wire.Emitted) -> None:
+        self.told += 1
         self.events.setdefault(frame.session, []).append(frame.body)
         if frame.mark:
             self.marks[frame.session] = frame.mark
@@ -144,5 +174,9 @@ class Worker:
     async def end(self) -> int:
         """Ask the worker to drain and end; return its exit code."""
         self._writer.write(wire.encode(wire.Shutdown()))
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Wait until the worker has ended; return its exit code."""
         async with asyncio.timeout(_PATIENCE):
             return await self._process.wait()
