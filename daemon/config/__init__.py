@@ -8,6 +8,7 @@ generated from it or tested against it.
 from __future__ import annotations
 
 from daemon.config.kinds import Secret
-from daemon.config.settings import ROWS, ConfigError, Row, Settings
+from daemon.config.row import ConfigError, Row
+from daemon.config.settings import ROWS, Settings
 
 __all__ = ["ROWS", "ConfigError", "Row", "Secret", "Settings"]

@@ -277,14 +277,16 @@ class Origins:
 
 @dataclass(frozen=True)
 class SecretText:
-    """A secret of a least length; empty for none."""
+    """A secret of a least length; empty for none. ``what`` tells where one that is given is from."""
 
     low: int
+    what: str | None = None
 
     @property
     def hint(self) -> str:
         """What to write."""
-        return f"at least {self.low} characters, such as `openssl rand -hex 32` prints"
+        made = f"at least {self.low} characters, such as `openssl rand -hex 32` prints"
+        return self.what or made
 
     def parse(self, text: str) -> Secret | None:
         """Return the secret, or None."""

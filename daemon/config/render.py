@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from daemon.config.settings import ROWS, Row, Settings
+from daemon.config.settings import ROWS, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+
+    from daemon.config.row import Row
 
 _ENV_HEAD = """\
 # zapd: its settings, as an environment file (systemd: EnvironmentFile=/etc/zapd/zapd.env).

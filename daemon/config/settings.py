@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from daemon.config.kinds import (
     Choice,
@@ -20,47 +20,17 @@ from daemon.config.kinds import (
     Url,
     Words,
 )
+from daemon.config.row import PREFIX, ConfigError, Row
+from daemon.config.supabase_key import SupabaseKey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
-PREFIX = "ZAPD_"
 _SCOPES = ("read", "send", "manage", "metadata", "admin", "pair", "stream", "media")
 _SERVER, _ACCESS, _LOGS = "Server", "Access", "Logs"
 _MEMORY, _STREAMS, _WORKERS, _SENDS = "Memory", "Streams", "Workers", "Sends"
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; ``problems`` holds a sentence for each fault."""
-
-    def __init__(self, problems: list[str]) -> None:
-        """Keep all sentences."""
-        super().__init__("\n".join(problems))
-        self.problems = problems
-
-
-class Row(NamedTuple):
-    """One setting as the table has it; ``default`` is the text that one would write."""
-
-    name: str
-    group: str
-    kind: Kind
-    default: str
-    sentence: str
-
-    @property
-    def variable(self) -> str:
-        """The environment variable's name."""
-        return PREFIX + self.name.upper()
-
-    def parse(self, text: str, where: str | None = None) -> Any:  # noqa: ANN401 - any kind's value
-        """Return the value; raise ``ValueError`` with the whole sentence."""
-        try:
-            return self.kind.parse(text.strip())
-        except ValueError as error:
-            name = where or self.variable
-            raise ValueError(f"{name} {error}. Write {self.kind.hint}.") from error
+_SUPABASE = "Supabase"
 
 
 def _row(group: str, kind: Kind, default: str, sentence: str) -> Any:  # noqa: ANN401 - a dataclass field
@@ -200,7 +170,7 @@ class Settings:
         "How often a stream gets a ping, give or take a quarter.",
     )
     sessions_per_worker: int = _row(
-        _WORKERS, Integer(1, 100), "5", "How many paired sessions share a worker process."
+        _WORKERS, Integer(1, 100), "10", "How many paired sessions share a worker process."
     )
     worker_heartbeat_seconds: float = _row(
         _WORKERS, Duration(0.05, 60), "5", "How often a worker says that it is alive."
@@ -274,6 +244,30 @@ class Settings:
         "72",
         "How long a finished send and its Idempotency-Key are remembered.",
     )
+    supabase_url: str | None = _row(
+        _SUPABASE,
+        Url(),
+        "",
+        "The Supabase project that holds the metadata too; needs ZAPD_SUPABASE_KEY.",
+    )
+    supabase_key: Secret | None = _row(  # noqa: RUF009 - a field, not a value
+        _SUPABASE,
+        SupabaseKey(),
+        "",
+        "The key with which the daemon writes to the Supabase project.",
+    )
+    supabase_jwt_secret: Secret | None = _row(  # noqa: RUF009 - a field, not a value
+        _SUPABASE,
+        SecretText(32, "the legacy JWT secret of the project, of at least 32 characters"),
+        "",
+        "Needed only where the project signs its users' tokens with a shared secret (HS256).",
+    )
+    supabase_poll_seconds: float = _row(
+        _SUPABASE,
+        Duration(1, 3600),
+        "30",
+        "How often the project is asked for what others changed; Realtime tells most of it sooner.",
+    )
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Self:
@@ -285,6 +279,7 @@ class Settings:
         options = overrides or {}
         problems = [_unknown(name) for name in sorted(env) if _is_unknown(name)]
         values: dict[str, Any] = {}
+        unread: set[str] = set()
         for row in ROWS:
             text = options.get(row.name, env.get(row.variable))
             if text is None:
@@ -294,8 +289,9 @@ class Settings:
                 values[row.name] = row.parse(text, where)
             except ValueError as error:
                 problems.append(str(error))
+                unread.add(row.name)
         settings = replace(cls(**values), **_fitted(cls(**values), values))
-        problems += settings.contradictions()
+        problems += settings.contradictions(unread)
         if problems:
             raise ConfigError(problems)
         return settings
@@ -313,9 +309,17 @@ class Settings:
         given = [getattr(self, each.name) for each in fields(self)]
         return [value.reveal() for value in given if isinstance(value, Secret)]
 
-    def contradictions(self) -> list[str]:
-        """Return a sentence for each pair of settings that cannot go together."""
-        return [
+    def contradictions(self, unread: Collection[str] = ()) -> list[str]:
+        """Return a sentence for each pair of settings that cannot go together.
+
+        ``unread`` names those that were given but could not be read.
+        """
+        alone = [
+            f"{_variable(name)} is set and {_variable(other)} is not. Set both, or neither."
+            for name, other in _NEEDS
+            if getattr(self, name) and not getattr(self, other) and other not in unread
+        ]
+        return alone + [
             f"{_variable(small)} is {_shown(self, small)}, more than {_variable(large)} "
             f"({_shown(self, large)}). Make it smaller, or the other larger."
             for small, large, _ in _FITS_INTO
@@ -325,6 +329,13 @@ class Settings:
 
 #: An address that means "all" cannot be opened in a browser; its loopback can.
 _REACHED_AS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+
+#: (is of no use without, this)
+_NEEDS = (
+    ("supabase_url", "supabase_key"),
+    ("supabase_key", "supabase_url"),
+    ("supabase_jwt_secret", "supabase_url"),
+)
 
 #: (may not be more than, this; when only the larger is given, the default is cut to a share)
 _FITS_INTO = (

@@ -1,0 +1,101 @@
+"""What zapd needs to find in a Supabase project, and what is wrong with what is there.
+
+The migrations make it; the tests hold this table against them and against what is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+_CHANGED = "version op_id changed_by changed_at created_at updated_at deleted_at"
+_ACTIVITY = "id at actor_id actor_name actor_kind action session_id chat_jid data"
+
+
+class Needed(NamedTuple):
+    """One table: its columns, what the secret key must be allowed, what stands guard."""
+
+    columns: tuple[str, ...]
+    rights: tuple[str, ...] = ("select", "insert", "update")
+    triggers: tuple[str, ...] = ()
+    is_published: bool = True
+
+
+def _merged(columns: str, *triggers: str) -> Needed:
+    """Return a table that several write, each change by ``op_id`` and ``changed_at``."""
+    names = ("workspace_id", *columns.split(), *_CHANGED.split())
+    return Needed(names, triggers=(*triggers, "merge_guard"))
+
+
+SCHEMA: dict[str, Needed] = {
+    "workspaces": Needed(
+        ("id", "slug", "name", "created_at", "updated_at", "deleted_at"),
+        triggers=("touch",),
+        is_published=False,
+    ),
+    "workspace_members": _merged(
+        "user_id role display_name permissions session_ids active",
+        "hold",
+        "known_user",
+        "zapd_user_gone",
+    ),
+    "whatsapp_sessions": _merged(
+        "id label provider phone jid status status_code status_message",
+    ),
+    "tags": _merged("id name color position"),
+    "chat_assignments": _merged(
+        "session_id chat_jid assignee_id assigned_by status priority snoozed_until", "hold"
+    ),
+    "chat_tags": _merged("session_id chat_jid tag_id added_by", "hold"),
+    "chat_notes": _merged("id session_id chat_jid author_id body", "hold"),
+    "quick_replies": _merged("id shortcut body owner_id"),
+    "settings": _merged("scope key value"),
+    "activity_log": Needed(
+        ("workspace_id", *_ACTIVITY.split()),
+        rights=("select", "insert"),
+        is_published=False,
+    ),
+}
+CHECK = "zapd_check"
+"""The function that tells what the Data API itself does not: see the migrations."""
+
+
+def faults(table: str, found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a table by the word of ``zapd_check``, each with what to do.
+
+    What to do is a statement of SQL, for the project's SQL editor.
+    """
+    needed = SCHEMA[table]
+    if missing := _without(needed.rights, found.get("rights")):
+        rights = ", ".join(missing)
+        yield (
+            f"the secret key may not {rights}",
+            f"grant {rights} on public.{table} to service_role;",
+        )
+    if not found.get("rls"):
+        yield (
+            "row-level security is off: the rows are open to whoever has a grant",
+            f"alter table public.{table} enable row level security;",
+        )
+    if not found.get("policies"):
+        yield "it has no policies: members with tokens of their own see nothing", _AGAIN
+    if found.get("anon"):
+        yield (
+            "whoever has the public key may use it without signing in",
+            f"revoke all on public.{table} from anon;",
+        )
+    if missing := _without(needed.triggers, found.get("triggers")):
+        yield f"the trigger {', '.join(missing)} is missing or off", _AGAIN
+    if needed.is_published and not found.get("published"):
+        yield (
+            "Realtime does not tell its changes: they are learnt by polling alone",
+            f"alter publication supabase_realtime add table public.{table};",
+        )
+
+
+_AGAIN = "-- Apply zapd's migrations to the project: zapd supabase sql"
+
+
+def _without(needed: Collection[str], found: object) -> list[str]:
+    has = found if isinstance(found, list) else []
+    return [name for name in needed if name not in has]
