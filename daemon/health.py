@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from daemon.runtime import Runtime
+from daemon.metadata.health import Health
 
 
-def routes(runtime: Runtime) -> list[Route]:
-    """Return ``/livez`` (the loop turns) and ``/readyz`` (it serves, and is not stopping)."""
+class Serving(Protocol):
+    """What is asked of the running daemon."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it serves."""
+        ...
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it is on its way out."""
+        ...
+
+
+def routes(runtime: Serving, supabase: Health | None = None) -> list[Route]:
+    """Return ``/livez`` (the loop turns) and ``/readyz`` (it serves, and is not stopping).
+
+    What is wrong with Supabase is shown as an alarm and does not make it less ready: WhatsApp
+    goes on, metadata is kept here and sent later. Taking the daemon out of service would help
+    nobody.
+    """
 
     async def livez(request: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -19,6 +40,9 @@ def routes(runtime: Runtime) -> list[Route]:
         if runtime.stopping or not runtime.ready:
             status = "stopping" if runtime.stopping else "starting"
             return JSONResponse({"status": status}, 503)
-        return JSONResponse({"status": "ready"})
+        shown: dict[str, Any] = {"status": "ready"}
+        if supabase is not None:
+            shown |= {"alarms": supabase.alarms, "supabase": supabase.shown()}
+        return JSONResponse(shown)
 
     return [Route("/livez", livez), Route("/readyz", readyz)]

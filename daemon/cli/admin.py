@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from daemon.auth.api_keys import new_key, parse_key_id
 from daemon.auth.login import Logins, login_url
 from daemon.auth.tokens import sign
+from daemon.cli import dead_letters
 from daemon.cli.texts import OK, CommandError, note, out, table
 from daemon.clock import SystemClock
 from daemon.storage.database import Database
@@ -186,4 +187,5 @@ COMMANDS: dict[str, Command] = {
     "workspace secret": _workspace_secret,
     "token": _token,
     "login-link": _login_link,
+    **dead_letters.COMMANDS,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from ipaddress import ip_address
 from pathlib import Path
@@ -77,24 +77,44 @@ def refuse_open_bind(settings: Settings, has_keys: bool) -> str | None:
 
 
 def _dispatch(args: argparse.Namespace, env: Env) -> int:
-    if args.run == "version":
-        return _version()
-    if args.run == "env-example":
-        sys.stdout.write(reference() if args.markdown else env_example())
-        return OK
+    if alone := _ALONE.get(args.run):
+        return alone(args)
     settings = settings_from(args, env)
-    if args.run == "check-config":
-        return _check_config(settings, args, env)
-    if args.run == "doctor":
-        from daemon.cli.doctor import run as examine  # noqa: PLC0415 - late on purpose
-
-        return examine(settings, env)
+    if looks := _LOOKS.get(args.run):
+        return looks(settings, args, env)
     os.umask(0o077)
     if args.run == "serve":
         return _serve(settings, env)
+    if args.run in {"backup", "restore"}:
+        from daemon.cli.backup import run as keep  # noqa: PLC0415 - late on purpose
+
+        return keep(args.run, settings, args)
     from daemon.cli.admin import run  # noqa: PLC0415 - late on purpose
 
     return run(args.run, settings, args)
+
+
+def _env_example(args: argparse.Namespace) -> int:
+    sys.stdout.write(reference() if args.markdown else env_example())
+    return OK
+
+
+def _supabase_sql(args: argparse.Namespace) -> int:
+    from daemon.cli.supabase import write_sql  # noqa: PLC0415 - late on purpose
+
+    return write_sql(args.write)
+
+
+def _doctor(settings: Settings, _: argparse.Namespace, env: Env) -> int:
+    from daemon.cli.doctor import run as examine  # noqa: PLC0415 - late on purpose
+
+    return examine(settings, env)
+
+
+def _supabase_check(settings: Settings, _: argparse.Namespace, __: Env) -> int:
+    from daemon.cli.supabase import check as examine  # noqa: PLC0415 - late on purpose
+
+    return examine(settings)
 
 
 def _serve(settings: Settings, env: Env) -> int:
@@ -133,7 +153,7 @@ def _has_keys(settings: Settings) -> bool:
     return has_keys(settings)
 
 
-def _version() -> int:
+def _version(_: argparse.Namespace) -> int:
     try:
         out(f"zapd {metadata.version('zapd')}")
     except metadata.PackageNotFoundError:
@@ -144,3 +164,16 @@ def _version() -> int:
 def _sentence(error: Exception) -> str:
     action = getattr(error, "user_action", None)
     return f"{error} {action}" if action else str(error)
+
+
+#: Commands that need no settings, and those that only look.
+_ALONE: dict[str, Callable[[argparse.Namespace], int]] = {
+    "version": _version,
+    "env-example": _env_example,
+    "supabase sql": _supabase_sql,
+}
+_LOOKS: dict[str, Callable[[Settings, argparse.Namespace, Env], int]] = {
+    "check-config": _check_config,
+    "doctor": _doctor,
+    "supabase check": _supabase_check,
+}

@@ -24,6 +24,8 @@ def parser() -> argparse.ArgumentParser:
     _add_keys(commands)
     _add_workspaces(commands)
     _add_sign_in(commands)
+    _add_supabase(commands)
+    _add_backup(commands)
     for name, text in (
         ("check-config", "tell every setting, or what is wrong with them"),
         ("doctor", "tell what is missing on this machine"),
@@ -116,3 +118,30 @@ def _add_sign_in(commands: _Commands) -> None:
     token.add_argument("--sub", default="zapd", help="who it is for")
     link = _data_dir(_command(commands, "login-link", "print a link that signs a browser in once"))
     link.add_argument("--workspace", default="default")
+
+
+def _add_supabase(commands: _Commands) -> None:
+    group = _group(commands, "supabase", "make a Supabase project ready, see whether it is")
+    sql = _command(group, "sql", "print the SQL that makes a project ready", "supabase sql")
+    sql.add_argument(
+        "--write", metavar="DIR", help="write it as files, such as into supabase/migrations"
+    )
+    _command(group, "check", "tell what the project lacks", "supabase check")
+    letters = _data_dir(
+        _command(group, "letters", "list the changes that it refused for good", "supabase letters")
+    )
+    letters.add_argument("--workspace", help="of this workspace only")
+    retry = _data_dir(_command(group, "retry", "send such changes again", "supabase retry"))
+    retry.add_argument("ids", nargs="*", type=int, metavar="ID", help="as `letters` shows it")
+    retry.add_argument("--all", action="store_true", help="all of them")
+    forget = _data_dir(_command(group, "forget", "never send such changes", "supabase forget"))
+    forget.add_argument("ids", nargs="+", type=int, metavar="ID", help="as `letters` shows it")
+
+
+def _add_backup(commands: _Commands) -> None:
+    backup = _data_dir(_command(commands, "backup", "write a backup, also while the daemon runs"))
+    backup.add_argument("file", nargs="?", metavar="FILE", help="zapd-DATE-TIME.tar unless told")
+    restore = _data_dir(
+        _command(commands, "restore", "put a backup back; what is there is set aside")
+    )
+    restore.add_argument("file", metavar="FILE")
