@@ -57,8 +57,10 @@ WORKER_COMMAND = (sys.executable, "-I", "-m", "sessions.worker")
 _HEADERS = (
     "Authorization",
     "X-Api-Key",
+    "X-Workspace",
     "Content-Type",
     "Idempotency-Key",
+    "If-Match",
     "If-None-Match",
     "Last-Event-ID",  # who streams by fetch(), to show a token, sends it by hand
 )
@@ -187,6 +189,7 @@ def _server(runtime: Runtime) -> _Server:
         access_log=False,
         log_config=None,
         server_header=False,
+        timeout_keep_alive=75,  # longer than proxies and clients keep a connection themselves
         timeout_graceful_shutdown=2,
     )
     return _Server(config)
@@ -198,7 +201,7 @@ def build(runtime: Runtime) -> Starlette:
     limiter = RateLimiter(settings.rate_limit, settings.rate_burst)
     origins = _origins(settings)
     gate = Gate(runtime.auth, limiter, Steady(runtime.clock), origins, lambda: runtime.stopping)
-    services = Services(runtime.engine, runtime.hub, runtime.auth)
+    services = Services(runtime.engine, runtime.hub, runtime.auth, runtime.metadata, runtime.people)
     streams = _streams(runtime, gate)
     description = api.describe(streams, version("zapd"))
     app = Starlette(
@@ -206,7 +209,7 @@ def build(runtime: Runtime) -> Starlette:
             *api.starlette_routes(streams, gate, services, settings.body_max_bytes),
             api.openapi_route(description),
             *reference.routes(description),
-            *health.routes(runtime),
+            *health.routes(runtime, runtime.supabase.health if runtime.supabase else None),
             *scrape.routes(runtime),
             *pages.routes(runtime.auth, settings.public_url),
         ],
@@ -244,7 +247,9 @@ def _streams(runtime: Runtime, gate: Gate) -> api.Streams:
         headers = websocket.headers
         return may_open_websocket(headers.get("origin"), headers.get("host"), gate.origins)
 
-    ports = SocketPorts(authenticate, origin_allowed, actions(runtime.engine), runtime.clock)
+    ports = SocketPorts(
+        authenticate, origin_allowed, actions(runtime.engine, runtime.metadata), runtime.clock
+    )
     return api.Streams(
         sse_endpoint(runtime.streams),
         poll_endpoint(runtime.streams),

@@ -32,6 +32,11 @@ PROBLEMS: dict[str, Problem] = {
     "invalid_jid": Problem(400, "That is not a WhatsApp address."),
     "text_empty": Problem(400, "The text is empty."),
     "text_too_long": Problem(400, "The text is longer than WhatsApp takes (65,536 characters)."),
+    "workspace_required": Problem(
+        400,
+        "You are a member of several workspaces.",
+        "Say which with the header `X-Workspace`, or `?workspace=`; `workspaces` lists them.",
+    ),
     "unauthorized": Problem(
         401,
         "A valid credential is needed.",
@@ -46,6 +51,16 @@ PROBLEMS: dict[str, Problem] = {
         "Run `zapd login-link` on the server for another.",
     ),
     "missing_scope": Problem(403, "The credential does not have the scope for this."),
+    "missing_ability": Problem(
+        403,
+        "Your role in the workspace does not allow this.",
+        "Ask somebody who manages its members.",
+    ),
+    "not_a_member": Problem(
+        403,
+        "You are no active member of this workspace.",
+        "Ask somebody who manages its members.",
+    ),
     "wrong_origin": Problem(
         403,
         "The request comes from a page that is not allowed.",
@@ -55,6 +70,13 @@ PROBLEMS: dict[str, Problem] = {
     "session_not_found": Problem(404, "There is no such session."),
     "chat_not_found": Problem(404, "There is no such chat."),
     "message_not_found": Problem(404, "There is no such message, or it left the memory."),
+    "tag_not_found": Problem(404, "There is no such tag."),
+    "note_not_found": Problem(404, "There is no such note."),
+    "quick_reply_not_found": Problem(404, "There is no such quick reply."),
+    "setting_not_found": Problem(404, "There is no such setting."),
+    "member_not_found": Problem(404, "There is no such member."),
+    "export_not_found": Problem(404, "There is no such export, or its time is over."),
+    "erasure_not_found": Problem(404, "There is no such erasure."),
     "not_a_sandbox": Problem(404, "This route exists for sandbox sessions only."),
     "method_not_allowed": Problem(405, "The route does not take this method."),
     "session_exists": Problem(409, "The workspace already has a session of that id."),
@@ -64,10 +86,25 @@ PROBLEMS: dict[str, Problem] = {
     "not_pairing": Problem(
         409, "The session shows no code now.", "Start it, and ask again while it is pairing."
     ),
+    "already_claimed": Problem(
+        409, "The chat is somebody else's.", "`assignee_name` says whose; ask them."
+    ),
+    "name_taken": Problem(409, "That name is in use.", "Choose another."),
+    "limit_reached": Problem(409, "There can be no more of these.", "Delete some first."),
+    "export_not_ready": Problem(
+        409, "The export is not written yet.", "Ask for its state, and fetch it when it is done."
+    ),
+    "export_gone": Problem(410, "The file of the export is no longer there.", "Ask for another."),
+    "version_conflict": Problem(
+        412, "It was changed since you read it.", "Read it again, then decide anew."
+    ),
     "body_too_large": Problem(413, "The body is larger than this daemon takes."),
     "idempotency_conflict": Problem(
         422, "The Idempotency-Key was used with another body.", "Use a new key for a new message."
     ),
+    "invalid_value": Problem(422, "That value cannot be."),
+    "unknown_member": Problem(422, "The workspace has no such active member."),
+    "unknown_tag": Problem(422, "The workspace has no such tag."),
     "rate_limited": Problem(429, "Too many requests.", "Wait as long as Retry-After says."),
     "send_queue_full": Problem(
         429, "The session has too many sends waiting.", "Wait as long as Retry-After says."
@@ -85,13 +122,19 @@ PROBLEMS: dict[str, Problem] = {
         503, "Another program holds the database.", "Try again in some seconds."
     ),
     "storage_failed": Problem(503, "The server's database cannot be used.", "Look at its log."),
+    "supabase_unreachable": Problem(
+        503, "Supabase does not answer; nothing was changed.", "Try again in some seconds."
+    ),
     "stopping": Problem(503, "The daemon is stopping.", "Try again in some seconds."),
     "outcome_unknown": Problem(504, "The engine gave no answer; it may or may not be done."),
 }
 
 
 class ApiError(Exception):
-    """An answer from the table; ``headers`` go with it (``Retry-After``, ``Allow``)."""
+    """An answer from the table; ``headers`` go with it (``Retry-After``, ``Allow``).
+
+    ``members`` are further members of the problem document, as RFC 9457 allows.
+    """
 
     def __init__(
         self,
@@ -100,6 +143,7 @@ class ApiError(Exception):
         *,
         user_action: str | None = None,
         headers: dict[str, str] | None = None,
+        members: dict[str, Any] | None = None,
     ) -> None:
         """Refer to a row by its code."""
         row = PROBLEMS[code]
@@ -109,6 +153,7 @@ class ApiError(Exception):
         self.detail = detail or row.detail
         self.user_action = user_action or row.user_action
         self.headers = headers or {}
+        self.members = members or {}
 
     @classmethod
     def from_engine(cls, error: EngineError) -> ApiError:
@@ -127,4 +172,4 @@ class ApiError(Exception):
         }
         if self.user_action:
             document["user_action"] = self.user_action
-        return document
+        return self.members | document

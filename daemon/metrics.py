@@ -41,6 +41,21 @@ METRICS: dict[str, Metric] = {
     ),
     "zapd_streams": Metric("gauge", "Open streams."),
     "zapd_streams_slow_total": Metric("counter", "Streams ended since their client did not read."),
+    "zapd_worker_unkept_total": Metric(
+        "counter", "Messages that a worker could not journal; a kill right then loses them."
+    ),
+    "zapd_worker_overflowed_total": Metric(
+        "counter", "Events that were queued over the bound in RAM, after a wait."
+    ),
+    "zapd_worker_undecrypted_total": Metric(
+        "counter", "Messages that were never decrypted, and are told as unsupported."
+    ),
+    "zapd_supabase_pending": Metric("gauge", "Changes that Supabase does not have yet."),
+    "zapd_supabase_oldest_seconds": Metric("gauge", "How long the oldest of them waits."),
+    "zapd_supabase_dead_letters": Metric("gauge", "Changes that Supabase refused for good."),
+    "zapd_supabase_alarm": Metric(
+        "gauge", "1 for what a person should mend, as /readyz names it.", "alarm"
+    ),
     "zapd_stream_resets_total": Metric("counter", "Streams whose past was gone."),
 }
 

@@ -10,15 +10,28 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
 from typing import NamedTuple, Self
 
 from daemon.auth.authenticator import Authenticator
+from daemon.auth.membership import Directory
+from daemon.auth.supabase_tokens import SupabaseTokens
 from daemon.clock import SystemClock
 from daemon.config import Settings
 from daemon.hub.hub import Hub, HubBounds, new_epoch
 from daemon.hub.interest import Filter
+from daemon.metadata.index import MAX_LIDS, MetadataIndex
+from daemon.metadata.port import MetadataStore
+from daemon.metadata.sqlite import SqliteMetadata
+from daemon.metadata.supabase_link import Pace as SupabasePace, Project, SupabaseLink
 from daemon.services.engine import Engine
+from daemon.services.metadata import Metadata, Parts, load
+from daemon.services.metadata.annotating import ChatAnnotations
+from daemon.services.metadata.chores import Chores
+from daemon.services.people.joined import Parts as PeopleParts, People
 from daemon.services.streams import StreamLimits, StreamService
+from daemon.storage.chat_aliases import aliases, lids_with_metadata
 from daemon.storage.data_dir import DaemonLock, prepare
 from daemon.storage.database import Database
 from daemon.storage.failures import StorageError
@@ -28,7 +41,8 @@ from daemon.storage.sends import SqliteSendJournal
 from daemon.storage.sessions import SqliteSessionStore
 from daemon.storage.workspaces import DEFAULT, WorkspaceStore
 from sessions.manager import ManagerSettings, MemorySettings, Ports, SessionManager
-from sessions.ports import Clock, Published
+from sessions.manager.memory import MAX_ALIASES
+from sessions.ports import Clock, Published, SessionStore
 from sessions.worker.governor import Pace
 from sessions.worker.process import Limits, worker_environment
 from sessions.worker.recycling import Bounds
@@ -48,6 +62,32 @@ class Surroundings(NamedTuple):
     worker_command: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """What the metadata service is made of before there is an engine."""
+
+    store: MetadataStore
+    index: MetadataIndex
+    chores: Chores
+    link: SupabaseLink | None
+
+    @classmethod
+    async def open(
+        cls, database: Database, clock: Clock, max_bytes: int, link: SupabaseLink | None
+    ) -> Self:
+        """Read what people added to chats, within the bound.
+
+        The one place that chooses the store. What the link does in the background runs in
+        :meth:`Runtime.run`; what it learns goes to ``Metadata.on_rows``.
+        """
+        store: MetadataStore = link.store if link else SqliteMetadata(database, clock)
+        index = MetadataIndex(max_bytes)
+        workspaces = await WorkspaceStore(database, clock).all()
+        await load(index, store, [workspace.id for workspace in workspaces])
+        index.note_lids(await lids_with_metadata(database, MAX_LIDS))
+        return cls(store, index, Chores(), link)
+
+
 class Runtime:
     """All parts of one daemon. Made by :meth:`open`; whoever opened it closes it."""
 
@@ -58,6 +98,7 @@ class Runtime:
         database: Database,
         manager: SessionManager,
         hub: Hub,
+        annotated: Annotated,
     ) -> None:
         """Join parts that are open already (called by :meth:`open`)."""
         self.settings = settings
@@ -65,9 +106,23 @@ class Runtime:
         self.database = database
         self.manager = manager
         self.hub = hub
-        secret = settings.jwt_secret.reveal() if settings.jwt_secret else None
-        self.auth = Authenticator.over(database, clock, secret)
+        self.auth = _authenticator(settings, database, clock, annotated.index)
         self.engine = Engine(manager)
+        self.index = annotated.index
+        self.metadata = Metadata(
+            Parts(
+                store=annotated.store,
+                index=annotated.index,
+                engine=self.engine,
+                manager=manager,
+                sink=hub,
+                clock=clock,
+            ),
+            annotated.chores,
+        )
+        self.supabase = annotated.link
+        if self.supabase is not None:
+            self.supabase.deliver_to(self.metadata.on_rows)
         limits = StreamLimits(settings.streams_per_credential, settings.ping_seconds)
         self.streams = StreamService(
             hub,
@@ -76,6 +131,19 @@ class Runtime:
             self.auth.still_valid,
             limits,
             self.auth.stream_opened,
+        )
+        self.people = People(
+            PeopleParts(
+                data_dir=settings.data_dir,
+                database=database,
+                manager=manager,
+                engine=self.engine,
+                metadata=self.metadata,
+                past=None,  # Past(store, flusher.flush) where history is on
+                clock=clock,
+                keep_ms=settings.exports_keep_hours * HOUR_MS,
+                zapd=version("zapd"),
+            )
         )
         self.journal = SqliteSendJournal(database, clock)
         self.ready = False
@@ -98,15 +166,23 @@ class Runtime:
             stack.push_async_callback(known.close)
             memory = _memory(settings)
             hub = Hub(new_epoch(), _bounds(settings, memory))
+            link = await _supabase(settings, database, clock)
+            if link is not None:
+                stack.push_async_callback(link.close)
+            annotated = await Annotated.open(database, clock, memory.annotations, link)
+            sessions: SessionStore = SqliteSessionStore(database, known)
             ports = Ports(
                 clock=clock,
                 sink=hub,
-                sessions=SqliteSessionStore(database, known),
+                sessions=link.sessions(sessions) if link else sessions,
                 sends=SqliteSendJournal(database, clock),
                 known_chats=known,
+                annotations=ChatAnnotations(annotated.index, annotated.chores),
             )
             manager = SessionManager(_manager(settings, memory), ports, _plan(settings, around))
-            runtime = cls(settings, clock, database, manager, hub)
+            for old, new in await aliases(database, MAX_ALIASES):
+                manager.memory.alias(old, new)
+            runtime = cls(settings, clock, database, manager, hub, annotated)
             runtime._stack = stack.pop_all()
         runtime._stack.push_async_callback(runtime.auth.close)
         await WorkspaceStore(database, clock, settings.token_scopes).ensure(DEFAULT)
@@ -122,6 +198,10 @@ class Runtime:
         """Do what is due each second, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.streams.run())
+            tasks.create_task(self.metadata.background.run())
+            if self.supabase is not None:
+                tasks.create_task(self.supabase.run())
+            tasks.create_task(self.people.run())
             keep_ms = int(self.settings.sends_keep_hours * HOUR_MS)
             tasks.create_task(forget_sends(self.journal, keep_ms))
             while True:
@@ -134,6 +214,7 @@ class Runtime:
         try:
             async with asyncio.timeout(self.settings.shutdown_seconds):
                 await self.manager.close()
+                await self.metadata.background.finish()
         except TimeoutError:
             log.warning("not everything drained within %g s", self.settings.shutdown_seconds)
         await self.streams.close("restart", 2.0)
@@ -161,6 +242,26 @@ async def forget_sends(journal: SqliteSendJournal, keep_ms: int) -> None:
             if gone:
                 log.info("%d finished sends were forgotten", gone)
         await asyncio.sleep(PRUNE_SECONDS)
+
+
+async def _supabase(settings: Settings, database: Database, clock: Clock) -> SupabaseLink | None:
+    """Return the link to the Supabase project, where one is configured; nothing is sent yet."""
+    if settings.supabase_url is None or settings.supabase_key is None:
+        return None
+    project = Project(settings.supabase_url, settings.supabase_key.reveal())
+    pace = SupabasePace.polling(settings.supabase_poll_seconds)
+    return await SupabaseLink.open(project, database, clock, pace)
+
+
+def _authenticator(
+    settings: Settings, database: Database, clock: Clock, members: Directory
+) -> Authenticator:
+    secret = settings.jwt_secret.reveal() if settings.jwt_secret else None
+    supabase = None
+    if settings.supabase_url is not None:
+        own = settings.supabase_jwt_secret
+        supabase = SupabaseTokens(settings.supabase_url, clock, own.reveal() if own else None)
+    return Authenticator.over(database, clock, secret, members, supabase)
 
 
 def _memory(settings: Settings) -> MemorySettings:

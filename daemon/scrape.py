@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from daemon.metadata.health import ALARMS, Health
 from daemon.metrics import Sample, families
 from daemon.runtime import Runtime
 
@@ -59,15 +60,18 @@ def _samples(runtime: Runtime) -> Iterator[Sample]:
     states = Counter(str(live.status.state) for live in manager.lifecycle.all())
     for state, count in sorted(states.items()):
         yield Sample("zapd_sessions", count, state)
-    yield Sample("zapd_workers", len(manager.supervisor.workers))
     yield Sample("zapd_sends_waiting", manager.outbox.waiting())
     yield from _memory(runtime)
     yield from _streams(runtime)
+    yield from _workers(runtime)
+    if runtime.supabase is not None:
+        yield from _supabase(runtime.supabase.health)
 
 
 def _memory(runtime: Runtime) -> Iterator[Sample]:
     yield Sample("zapd_memory_budget_bytes", runtime.settings.memory_budget)
-    for cache, usage in runtime.manager.memory.usage().items():
+    caches = runtime.manager.memory.usage() | {"metadata": runtime.index.usage()}
+    for cache, usage in caches.items():
         yield Sample("zapd_cache_max_bytes", usage.max_bytes, cache)
         yield Sample("zapd_cache_bytes", usage.used_bytes, cache)
         yield Sample("zapd_cache_entries", usage.entries, cache)
@@ -84,3 +88,20 @@ def _streams(runtime: Runtime) -> Iterator[Sample]:
     yield Sample("zapd_streams", stats.subscribers)
     yield Sample("zapd_streams_slow_total", stats.slow)
     yield Sample("zapd_stream_resets_total", stats.resets)
+
+
+def _workers(runtime: Runtime) -> Iterator[Sample]:
+    supervisor = runtime.manager.supervisor
+    yield Sample("zapd_workers", len(supervisor.workers))
+    yield Sample("zapd_worker_unkept_total", supervisor.total.unkept)
+    yield Sample("zapd_worker_overflowed_total", supervisor.total.overflowed)
+    yield Sample("zapd_worker_undecrypted_total", supervisor.total.undecrypted)
+
+
+def _supabase(health: Health) -> Iterator[Sample]:
+    shown = health.shown()
+    yield Sample("zapd_supabase_pending", shown.get("pending", 0))
+    yield Sample("zapd_supabase_oldest_seconds", shown.get("oldest_age_seconds", 0))
+    yield Sample("zapd_supabase_dead_letters", shown.get("dead_letters", 0))
+    for alarm in ALARMS:
+        yield Sample("zapd_supabase_alarm", alarm in health.alarms, alarm)

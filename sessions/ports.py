@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
-from sessions.ids import SessionKey
+from sessions.ids import ChatRef, SessionKey
 from sessions.models import ProviderName, Value
 
 
@@ -131,3 +131,52 @@ class KnownChats(Protocol):
     def add(self, workspace: str, session: str, jid: str) -> bool:
         """Remember the chat; return whether it is new. Must not wait for a disk to sync."""
         ...
+
+
+class Annotation(NamedTuple):
+    """What others know of a chat: JSON members for its object, and labels to list it by.
+
+    ``json`` is ``"name":value,…`` without braces, or empty. ``nbytes`` is what the annotation
+    weighs beside its labels; 0 for one object that all unannotated chats share.
+    """
+
+    json: bytes = b""
+    labels: tuple[str, ...] = ()
+    nbytes: int = 0
+
+
+class Annotations(Protocol):
+    """What others keep about chats, by their names. No method may wait, raise or call back."""
+
+    def of(self, ref: ChatRef) -> Annotation:
+        """Return what is known of the chat, from memory. Called when a chat is made or merged."""
+        ...
+
+    def merged(self, old: ChatRef, new: ChatRef) -> None:
+        """Learn that ``old`` became part of ``new``: what was said of it is to move."""
+        ...
+
+    def learned(self, lid: ChatRef, pn: ChatRef) -> None:
+        """Learn that two addresses are one person's, of whom no chat by ``lid`` is in memory."""
+        ...
+
+    def received(self, ref: ChatRef) -> None:
+        """Learn that somebody wrote in the chat, now or while the session was off line."""
+        ...
+
+
+class NoAnnotations:
+    """An :class:`Annotations` of which nothing is known."""
+
+    def of(self, ref: ChatRef) -> Annotation:
+        """Return nothing."""
+        return Annotation()
+
+    def merged(self, old: ChatRef, new: ChatRef) -> None:
+        """Do nothing."""
+
+    def learned(self, lid: ChatRef, pn: ChatRef) -> None:
+        """Do nothing."""
+
+    def received(self, ref: ChatRef) -> None:
+        """Do nothing."""

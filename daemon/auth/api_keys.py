@@ -112,7 +112,7 @@ def _principal(row: KeyRow) -> Principal:
         scopes=widen(known_scopes(row.scopes)),
         kind="api_key",
         credential=f"key:{row.id}",
-        session=row.session,
+        sessions=None if row.session is None else frozenset({row.session}),
     )
 
 

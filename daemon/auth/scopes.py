@@ -20,7 +20,7 @@ class Scope(StrEnum):
 
 #: What each scope opens, in a sentence for the reference.
 MEANING: dict[Scope, str] = {
-    Scope.READ: "Read sessions, chats, messages and contacts, and open streams.",
+    Scope.READ: "Read sessions, chats, messages, contacts and metadata, and open streams.",
     Scope.SEND: "Send messages, mark chats read, show typing.",
     Scope.MANAGE: "Create, start, stop, pair, log out and delete sessions.",
     Scope.METADATA: "Read and write assignments, tags, notes, quick replies and settings.",

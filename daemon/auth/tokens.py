@@ -32,8 +32,8 @@ WORKSPACE_CLAIMS = ("workspace_id", "workspaceId", "clinic_id")
 TOKEN_MAX = 8192
 _LATEST_S = 253_402_300_799  # the end of the year 9999
 _SUBJECT_MAX = 200
-# Times are checked against our clock, below.
-_CHECKS: Any = {
+#: Claims are checked by us: times against our clock. The signature, and that there is an end, here.
+UNCHECKED: Any = {
     "require": ["exp"],
     "verify_exp": False,
     "verify_nbf": False,
@@ -119,12 +119,8 @@ def fingerprint(secret: str) -> str:
 
 def read_claims(payload: Mapping[str, Any], now: int) -> Claims | None:
     """Return the claims of a verified token, or None where they are wrong, early or late."""
-    workspace, expires = _workspace_of(payload), _seconds(payload.get("exp"))
-    early = _seconds(payload.get("nbf", 0))
-    if workspace is None or expires is None or early is None:
-        return None
-    expires_at = int((expires + LEEWAY_S) * 1000)
-    if now >= expires_at or now < (early - LEEWAY_S) * 1000:
+    workspace, expires_at = _workspace_of(payload), lifetime(payload, now)
+    if workspace is None or expires_at is None:
         return None
     subject, scope = payload.get("sub", ""), payload.get("scope")
     if isinstance(scope, list) and all(isinstance(word, str) for word in scope):
@@ -133,6 +129,17 @@ def read_claims(payload: Mapping[str, Any], now: int) -> Claims | None:
         return None
     scopes = None if scope is None else known_scopes(scope)
     return Claims(workspace, _shown(str(subject)), expires_at, scopes)
+
+
+def lifetime(payload: Mapping[str, Any], now: int) -> int | None:
+    """Return until when the claims hold, leeway included; None if not now, or not to be told."""
+    expires, early = _seconds(payload.get("exp")), _seconds(payload.get("nbf", 0))
+    if expires is None or early is None:
+        return None
+    expires_at = int((expires + LEEWAY_S) * 1000)
+    if now >= expires_at or now < (early - LEEWAY_S) * 1000:
+        return None
+    return expires_at
 
 
 def _principal(
@@ -163,7 +170,7 @@ def _named_workspace(token: str) -> str | None:
 
 def _verified(token: str, secret: str) -> dict[str, Any] | None:
     try:
-        return jwt.decode(token, secret, algorithms=ALGORITHMS, options=_CHECKS)
+        return jwt.decode(token, secret, algorithms=ALGORITHMS, options=UNCHECKED)
     except (jwt.PyJWTError, ValueError, RecursionError):
         return None
 

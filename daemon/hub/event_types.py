@@ -36,13 +36,22 @@ EVENT_TYPES: dict[str, EventType] = {
     "group_updated": EventType("The group."),
     "call": EventType("`{id,from,kind,state}`."),
     "history_progress": EventType("`{session,percent}`."),
-    "assignment_updated": EventType("The assignment, with `actor` and `version`."),
-    "tag_updated": EventType("The tag, with `actor` and `version`."),
-    "chat_tags_updated": EventType("The chat's tags, with `actor` and `version`."),
-    "note_updated": EventType("The note, with `actor` and `version`."),
-    "quick_reply_updated": EventType("The quick reply, with `actor` and `version`."),
-    "setting_updated": EventType("The setting, with `actor` and `version`."),
-    "agent_presence": EventType("The agent, with `actor` and `version`."),
+    "assignment_updated": EventType(
+        "The chat's assignment. With `deleted_at`: it has none any more (its chat was merged)."
+    ),
+    "tag_updated": EventType(
+        "The tag. With `deleted_at`: it is gone, also from the chats that had it."
+    ),
+    "chat_tags_updated": EventType("`{chat,tags,actor,version}`: the ids of all tags of the chat."),
+    "note_updated": EventType(
+        "The note; its `chat` changes when chats are merged. With `deleted_at`: it is gone."
+    ),
+    "quick_reply_updated": EventType("The quick reply. With `deleted_at`: it is gone."),
+    "setting_updated": EventType("The setting. With `deleted_at`: it is gone."),
+    "member_updated": EventType("The member. With `deleted_at`: it is gone."),
+    "agent_presence": EventType(
+        "`{chat,user,state,since,actor,version}`: an agent is `viewing` or `typing` in the chat, or `away`."
+    ),
     "queue_updated": EventType("The send queue's stats."),
     "hello": EventType("`{epoch,head}`: the stream is open.", numbered=False),
     "ping": EventType("`{epoch,head}`: all up to `head` was sent to this stream.", numbered=False),

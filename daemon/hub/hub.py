@@ -109,7 +109,6 @@ class Hub:
         workspace: str,
         interest: Interest = EVERYTHING,
         after: Cursor | None = None,
-        credential: str = "",
     ) -> Subscriber:
         """Return a subscriber that stands at ``after``, or at the head.
 
@@ -120,7 +119,7 @@ class Hub:
         reset = self._reset_reason(channel.ring, after)
         resumed = after is not None and reset is None
         offset = after.offset if after is not None and resumed else channel.ring.head
-        subscriber = Subscriber(channel, interest, offset, credential)
+        subscriber = Subscriber(channel, interest, offset)
         subscriber.reset = reset
         subscriber.announced = offset if resumed else None
         self._resets += reset is not None
@@ -160,12 +159,6 @@ class Hub:
         sweeps = sweeps + 1 if taken == subscriber.taken else 0
         self._stalls[subscriber] = (subscriber.taken, sweeps)
         return sweeps >= self.bounds.stall_sweeps
-
-    def disconnect(self, credential: str, reason: EndReason) -> None:
-        """End all subscribers that the credential let in."""
-        for subscriber in list(self._subscribers):
-            if subscriber.credential == credential:
-                subscriber.end(reason)
 
     def close(self, reason: EndReason) -> None:
         """End all subscribers."""

@@ -9,15 +9,18 @@ from daemon.hub.event_types import CONNECTION_STATUS
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which events pass. None admits all, an empty set nothing; all three must admit.
+    """Which events pass. None admits all, an empty set nothing; all four must admit.
 
     ``chats`` are chat ids (``{session}:{jid}``). They admit the chat's own events, and the
     ``connection_status`` of its session: who shows one chat must know whether its line is up.
+    ``visible`` are the sessions that the stream's owner sees at all. Unlike ``sessions``, it admits
+    what is of no session, such as the workspace's tags.
     """
 
     sessions: frozenset[str] | None = None
     chats: frozenset[str] | None = None
     types: frozenset[str] | None = None
+    visible: frozenset[str] | None = None
     lines: frozenset[str] = field(init=False, default=frozenset())
 
     def __post_init__(self) -> None:
@@ -27,6 +30,8 @@ class Filter:
     def admits(self, type_: str, session: str | None, chat: str | None) -> bool:
         """Tell whether an event of that type, session and chat passes."""
         if self.types is not None and type_ not in self.types:
+            return False
+        if self.visible is not None and session is not None and session not in self.visible:
             return False
         if self.sessions is not None and session not in self.sessions:
             return False

@@ -42,7 +42,6 @@ class Subscriber:
         "_ring",
         "announced",
         "busy",
-        "credential",
         "cursor",
         "ended",
         "on_end",
@@ -50,9 +49,7 @@ class Subscriber:
         "taken",
     )
 
-    def __init__(
-        self, channel: Channel, interest: Interest, cursor: int, credential: str = ""
-    ) -> None:
+    def __init__(self, channel: Channel, interest: Interest, cursor: int) -> None:
         self._channel = channel
         self._ring = channel.ring
         self._group = channel.join(interest)
@@ -62,7 +59,6 @@ class Subscriber:
         self.cursor = cursor
         self.announced: int | None = None
         self.busy = False
-        self.credential = credential
         self.ended: EndReason | None = None
         self.reset: ResetReason | None = None
         self.taken = 0

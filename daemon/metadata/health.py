@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("zapd.supabase")
 
 REMIND_MS = 3_600_000  # an alarm that lasts is logged again after an hour
+ALARMS = ("supabase_blocked", "supabase_unreachable", "supabase_dead_letters", "supabase_clock")
 SKEW_WARN = 5.0  # seconds: the last writer wins by the clock, and people are this fast
 
 

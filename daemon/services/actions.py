@@ -7,12 +7,14 @@ from typing import Any
 
 from daemon.auth.principal import Principal
 from daemon.errors import ApiError
+from daemon.services.agent_presence import STATES
 from daemon.services.engine import Engine
+from daemon.services.metadata import Metadata
 
 Action = Callable[[Principal, dict[str, Any]], Awaitable[None]]
 
 
-def actions(engine: Engine) -> Mapping[str, Action]:
+def actions(engine: Engine, metadata: Metadata) -> Mapping[str, Action]:
     """Return the actions by the type of the client's frame; the scope was checked before."""
 
     async def typing(who: Principal, frame: dict[str, Any]) -> None:
@@ -24,7 +26,13 @@ def actions(engine: Engine) -> Mapping[str, Action]:
     async def read(who: Principal, frame: dict[str, Any]) -> None:
         await engine.mark_read(who, _chat(frame))
 
-    return {"typing": typing, "read": read}
+    async def presence(who: Principal, frame: dict[str, Any]) -> None:
+        state = frame.get("state")
+        if state not in STATES:
+            raise ApiError("wrong_type", f"state is one of {', '.join(STATES)}.")
+        metadata.set_presence(who, _chat(frame), state)
+
+    return {"typing": typing, "read": read, "presence": presence}
 
 
 def _chat(frame: dict[str, Any]) -> str:

@@ -13,10 +13,11 @@ from daemon.errors import ApiError
 from sessions import commands as c
 from sessions.cache.chats import ChatPage, ChatQuery, ChatRow
 from sessions.cache.messages import Entry
-from sessions.errors import SessionNotFound, Unsupported
+from sessions.errors import MessageNotFound, SessionNotFound, Unsupported
 from sessions.ids import ChatRef, SessionKey, check_session, split_chat_id
 from sessions.manager import Anchor, SessionManager, TextToSend
 from sessions.manager.live import LiveSession
+from sessions.manager.views import NO_MESSAGE
 from sessions.models import Contact, ProviderName, QrCode, Session
 
 #: WhatsApp's own limit, in characters.
@@ -61,14 +62,16 @@ class Engine:
     def sessions(self, who: Principal) -> list[Session]:
         """Return the sessions that the principal may see."""
         found = self._manager.lifecycle.of_workspace(who.workspace)
-        return [live.view() for live in found if who.session in (None, live.record.id)]
+        return [live.view() for live in found if who.sees(live.record.id)]
 
     def session(self, who: Principal, id: str) -> Session:
         """Return one session."""
         return self._live(who, id).view()
 
     async def create(self, who: Principal, id: str, label: str, provider: ProviderName) -> Session:
-        """Make a session."""
+        """Make a session; who sees only some may make these alone, whether others exist or not."""
+        if not who.sees(id):
+            raise ApiError("missing_scope", "You see only some sessions, and this is none of them.")
         live = await self._manager.lifecycle.create(who.workspace, id, label, provider)
         return live.view()
 
@@ -97,23 +100,25 @@ class Engine:
         return await self._manager.sandbox(self._live(who, id).key, command)
 
     def _live(self, who: Principal, id: str) -> LiveSession:
-        if who.session not in (None, id):
+        if not who.sees(id):
             raise SessionNotFound("There is no such session.")
         return self._manager.lifecycle.get(SessionKey(who.workspace, check_session(id)))
 
     # -- chats
 
-    def chats(self, query: ChatQuery) -> ChatPage:
-        """Return a page of the chat list (``query`` names the workspace)."""
-        return self._manager.views.chats(query)
+    def chats(self, who: Principal, query: ChatQuery) -> ChatPage:
+        """Return a page of the list of the chats that the principal may see."""
+        return self._manager.views.chats(
+            query._replace(workspace=who.workspace, sessions=who.sessions)
+        )
 
     def chat(self, who: Principal, chat: str) -> ChatRow:
         """Return one chat."""
-        return self._manager.views.chat(self._ref(who, chat))
+        return self._manager.views.chat(self.ref(who, chat))
 
     async def mark_read(self, who: Principal, chat: str) -> ChatRow:
         """Tell WhatsApp that the chat was read; return the chat."""
-        ref = self._ref(who, chat)
+        ref = self.ref(who, chat)
         await self._manager.mark_read(ref)
         return self._manager.views.chat(ref)
 
@@ -121,7 +126,7 @@ class Engine:
         self, who: Principal, chat: str, *, is_typing: bool, kind: Literal["text", "audio"]
     ) -> None:
         """Show, or stop showing, that the account types."""
-        await self._manager.set_typing(self._ref(who, chat), is_typing=is_typing, kind=kind)
+        await self._manager.set_typing(self.ref(who, chat), is_typing=is_typing, kind=kind)
 
     def refuse_unable(self, who: Principal, chat: str, what: str) -> NoReturn:
         """Say that the engine behind the chat's session cannot do ``what`` (a key of ``UNABLE``).
@@ -129,10 +134,10 @@ class Engine:
         A chat whose session does not exist here is not found first: nobody learns what there is.
         A provider that gains the ability gets a command first, and its route another handler.
         """
-        self._ref(who, chat)
+        self.ref(who, chat)
         raise Unsupported(UNABLE[what].sentence, user_action=UNABLE[what].user_action)
 
-    def _ref(self, who: Principal, chat: str) -> ChatRef:
+    def ref(self, who: Principal, chat: str) -> ChatRef:
         """Return the chat's whole name; its session must exist in the principal's workspace."""
         session, jid = split_chat_id(chat)
         return ChatRef(*self._live(who, session).key, jid)
@@ -141,11 +146,14 @@ class Engine:
 
     def messages(self, who: Principal, chat: str, anchor: Anchor | None, limit: int) -> list[Entry]:
         """Return messages of a chat, newest first."""
-        return self._manager.views.messages(self._ref(who, chat), anchor, limit)
+        return self._manager.views.messages(self.ref(who, chat), anchor, limit)
 
     def message(self, who: Principal, id: str) -> Entry:
         """Return one message."""
-        return self._manager.views.message(who.workspace, id)
+        entry = self._manager.views.message(who.workspace, id)
+        if not who.sees(entry.chat.session):
+            raise MessageNotFound(NO_MESSAGE)
+        return entry
 
     async def send_text(
         self,
@@ -165,7 +173,7 @@ class Engine:
                 "text_too_long", f"The text has {len(text)} characters; WhatsApp takes {TEXT_MAX}."
             )
         request = TextToSend(
-            chat=self._ref(who, chat),
+            chat=self.ref(who, chat),
             text=text,
             reply_to=reply_to,
             client_ref=client_ref,
@@ -179,4 +187,4 @@ class Engine:
         self, who: Principal, session: str | None, after: tuple[str, str] | None, limit: int
     ) -> tuple[list[Contact], tuple[str, str] | None]:
         """Return a page of contacts, and where to go on."""
-        return self._manager.views.contacts(who.workspace, session, after, limit)
+        return self._manager.views.contacts(who.workspace, session, after, limit, who.sessions)

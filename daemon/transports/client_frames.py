@@ -38,7 +38,14 @@ _KEYS: dict[str, frozenset[str]] = {
     "unsubscribe": frozenset({"session", "chat", "types"}),
     "typing": frozenset({"chat", "is_typing"}),
     "read": frozenset({"chat"}),
+    "presence": frozenset({"chat", "state"}),
     "ping": frozenset(),
+}
+#: Which scopes let a frame be acted on, any of them.
+_SCOPES: dict[str, tuple[Scope, ...]] = {
+    "typing": (Scope.SEND,),
+    "read": (Scope.SEND,),
+    "presence": (Scope.METADATA, Scope.SEND),
 }
 _MAX_FILTERS = 200
 
@@ -122,7 +129,7 @@ class Conversation:
 
     async def _delegate(self, frame: dict[str, Any]) -> None:
         principal = self._stream.principal
-        if not principal.may(Scope.SEND):
+        if not principal.may(*_SCOPES[frame["type"]]):
             raise ApiError("missing_scope")
         if not isinstance(frame.get("chat"), str):
             raise ApiError("wrong_type", "chat must be a chat id.")

@@ -16,8 +16,8 @@ from daemon.hub.envelope import Cursor, parse_cursor
 from daemon.services.stream_query import StreamQuery, read_cursor
 from daemon.services.stream_session import StreamSession
 
-#: ``ticket`` was read by the authentication.
-PARAMETERS = frozenset({"after", "session", "chat", "types", "ticket"})
+#: ``ticket`` and ``workspace`` were read by the authentication.
+PARAMETERS = frozenset({"after", "session", "chat", "types", "ticket", "workspace"})
 MAX_VALUE = 8192
 #: A place in no life: what a ``Last-Event-ID`` that we never gave stands for.
 _NOWHERE = Cursor("", 0)

@@ -8,7 +8,7 @@ where a session or all together are over their bound.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -23,6 +23,17 @@ from sessions.models import MessageTail, encode_tail, splice
 OnForgotten = Callable[[ChatRef, int], None]
 #: Returns a head's bytes (of exact size) with another chat in it.
 Readdress = Callable[[bytes], bytes]
+
+#: The first number of this life. A message that is read back has one below: its arrival among
+#: those of its millisecond. So one order holds for what was and what comes.
+FIRST_NUMBER = 1 << 20
+#: ms; what is dated later (the year 2248) stands where it arrived. The past counts so too.
+LATEST = (1 << 43) - 1
+
+
+def placed(at: int, number: int) -> tuple[int, int]:
+    """Return where a message of that time stands in its chat."""
+    return (min(max(at, 0), LATEST), number)
 
 
 class Entry:
@@ -115,7 +126,7 @@ class MessageCache:
         self._by_id: dict[tuple[str, str], Entry] = {}
         self._by_wa_id: dict[tuple[str, str, str], Entry] = {}  # those that we sent
         self._used_at: OrderedDict[ChatRef, int] = OrderedDict()  # the most idle first
-        self._serial = 0
+        self._serial = FIRST_NUMBER
         self.forgotten = 0
 
     def add(self, entry: Entry, now: int) -> bool:
@@ -124,7 +135,7 @@ class MessageCache:
         if name in self._by_id:
             return False
         self._serial += 1
-        entry.order = (entry.at, self._serial)
+        entry.order = placed(entry.at, self._serial)
         window = self._windows.find(entry.chat) or Window(entry.chat)
         window.add(entry)
         self._by_id[name] = entry
@@ -133,6 +144,37 @@ class MessageCache:
         if self._weigh(window):
             self._use(entry.chat, now)
         return name in self._by_id
+
+    def restore(self, entries: Sequence[Entry], share: float, now: int) -> bool:
+        """Put older messages of one chat back, each with its order; return False for want of room.
+
+        Nobody leaves for them: they fill ``share`` of each bound at most. The chat counts as used
+        no more than before.
+        """
+        fresh = [entry for entry in entries if (entry.chat.workspace, entry.id) not in self._by_id]
+        if not fresh:
+            return True
+        chat = fresh[0].chat
+        window = self._windows.peek(chat) or Window(chat)
+        kept = 0 if chat not in self._windows else window.nbytes
+        after = window.nbytes + sum(entry.nbytes for entry in fresh)
+        most = self._limits.chat_messages
+        session = self._session(chat.key)
+        if (
+            after > self._limits.chat_bytes * share
+            or 0 < most < len(window.entries) + len(fresh)
+            or after - kept > min(self._windows.room(share), session.room(share))
+        ):
+            return False
+        for entry in fresh:
+            window.add(entry)
+            self._by_id[(chat.workspace, entry.id)] = entry
+            self._index_wa_id(entry)
+        session.put_cold(chat, window)
+        self._windows.put_cold(chat, window)
+        if chat not in self._used_at:
+            self._use(chat, now)
+        return True
 
     def get(self, workspace: str, id: str) -> Entry | None:
         """Return the message of that id."""
@@ -149,6 +191,11 @@ class MessageCache:
             self._use(chat, now)
             self._sessions[chat.key].get(chat)
         return window
+
+    def held(self, chat: ChatRef) -> list[Entry]:
+        """Return the chat's messages that are here, oldest first, without counting it as used."""
+        window = self._windows.peek(chat)
+        return list(window.entries) if window is not None else []
 
     def change(self, entry: Entry, tail: MessageTail, head: bytes | None = None) -> None:
         """Replace the overlay, and for an edit the head; weigh the chat anew."""
@@ -182,6 +229,24 @@ class MessageCache:
         self._trim(window)
         if self._weigh(window):
             self._use(target, now)
+
+    def remove(self, entry: Entry) -> None:
+        """Forget one message, if it is here."""
+        if self._by_id.get((entry.chat.workspace, entry.id)) is not entry:
+            return
+        window = self._windows[entry.chat]
+        window.entries.remove(entry)
+        window.nbytes -= entry.nbytes
+        self._forget(entry)
+        self._weigh(window)
+
+    def drop_chat(self, chat: ChatRef) -> int:
+        """Forget all messages of a chat; return how many those were."""
+        window: Window | None = self._windows.pop(chat, None)
+        if window is None:
+            return 0
+        self._forget_window(window)
+        return len(window.entries)
 
     def drop_idle(self, now: int) -> None:
         """Forget windows that nobody touched for as long as the limit says (called each second)."""
@@ -231,15 +296,19 @@ class MessageCache:
 
     def _weigh(self, window: Window) -> bool:
         """Account for the window's weight in its session and in the whole."""
-        session = self._sessions.get(window.chat.key)
-        if session is None:
-            session = ByteLRU(self._limits.session_bytes, self._evicted_from_session)
-            self._sessions[window.chat.key] = session
+        session = self._session(window.chat.key)
         kept = session.put(window.chat, window) and self._windows.put(window.chat, window)
         if not kept:
             self._windows.pop(window.chat, None)
             self._forget_window(window)
         return kept
+
+    def _session(self, key: SessionKey) -> ByteLRU[ChatRef, Window]:
+        session = self._sessions.get(key)
+        if session is None:
+            session = ByteLRU(self._limits.session_bytes, self._evicted_from_session)
+            self._sessions[key] = session
+        return session
 
     def _evicted(self, chat: ChatRef, window: Window) -> None:
         self._forget_window(window)

@@ -13,6 +13,8 @@ _TEXT_HEADER_WIDE = 74
 MESSAGE_OVERHEAD = 640
 #: A chat beside its texts: row, address, LRU slot, four index slots.
 CHAT_OVERHEAD = 1000
+#: One label of a chat: two index slots. Its text is shared by the chats that have it.
+LABEL_OVERHEAD = 400
 #: A contact beside its texts: struct, LRU slot, index slot.
 CONTACT_OVERHEAD = 600
 #: An empty window of messages with its two LRU slots.

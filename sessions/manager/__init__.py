@@ -22,6 +22,7 @@ from sessions.errors import (
 )
 from sessions.events import AnyEvent, HistoryProgress, MessageReceived
 from sessions.ids import ChatRef, SessionKey, phone_digits
+from sessions.manager.erasing import Eraser
 from sessions.manager.inbox import Inbox
 from sessions.manager.lifecycle import Lifecycle
 from sessions.manager.live import LiveSession
@@ -32,9 +33,11 @@ from sessions.manager.publish import Publisher, status_event
 from sessions.manager.views import Anchor, Direction, Views
 from sessions.models import ProviderName, QrCode, Value, iso
 from sessions.ports import (
+    Annotations,
     Clock,
     EventSink,
     KnownChats,
+    NoAnnotations,
     Published,
     SendJournal,
     SessionStore,
@@ -79,6 +82,7 @@ class Ports(Value, frozen=True, kw_only=True):
     sessions: SessionStore
     sends: SendJournal
     known_chats: KnownChats
+    annotations: Annotations = NoAnnotations()
 
 
 class SessionManager:
@@ -90,7 +94,7 @@ class SessionManager:
         self.memory = Memory(settings.memory)
         self.views = Views(self.memory, ports.clock)
         self._publisher = Publisher(ports.sink, ports.clock)
-        self._inbox = Inbox(self.memory, self._publisher, ports.known_chats)
+        self._inbox = Inbox(self.memory, self._publisher, ports.known_chats, ports.annotations)
         self.supervisor = Supervisor(plan, self)
         self.lifecycle = Lifecycle(
             self.supervisor,
@@ -244,6 +248,20 @@ class SessionManager:
             command = c.MarkRead(chat=row.ref.jid, sender=sender, wa_ids=wa_ids)
             await self._ask(live, command, COMMAND_SECONDS)
         self._inbox.mark_read(self.memory.home(row.ref), count)
+
+    async def erase(self, key: SessionKey, jids: frozenset[str]) -> dict[str, int]:
+        """Forget a person of a session in RAM; return how much that was, by kind."""
+        waiting = self.outbox.forget(key, jids)
+        self._inbox.forget_chats(frozenset(ChatRef(*key, jid) for jid in jids))
+        return {"sends": waiting, **await Eraser(self.memory, key, jids).run()}
+
+    def annotate(self, ref: ChatRef, *, tell: bool = False) -> None:
+        """Ask the annotations port about a chat again; ``tell`` publishes ``chat_updated``.
+
+        Called after what the port would answer has changed. Nothing happens to a chat that is
+        not in memory.
+        """
+        self._inbox.annotate(ref, tell=tell)
 
     async def set_typing(
         self, ref: ChatRef, *, is_typing: bool, kind: Literal["text", "audio"] = "text"

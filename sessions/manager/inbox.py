@@ -24,7 +24,7 @@ from sessions.models import (
     rewrite_head,
     status_of,
 )
-from sessions.ports import KnownChats
+from sessions.ports import Annotations, KnownChats, NoAnnotations
 
 #: Receipts that came before the engine told what WhatsApp calls the message.
 MAX_EARLY_RECEIPTS = 1000
@@ -33,12 +33,19 @@ MAX_EARLY_RECEIPTS = 1000
 class Inbox:
     """Applies events of chats, messages and people; those of the session itself are not for it."""
 
-    def __init__(self, memory: Memory, publisher: Publisher, known: KnownChats) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        publisher: Publisher,
+        known: KnownChats,
+        annotations: Annotations | None = None,
+    ) -> None:
         """Write to ``memory``, then tell ``publisher``."""
         self._memory = memory
         self._publisher = publisher
         self._known = known
-        self._merger = Merger(memory, publisher, known)
+        self._annotations = annotations or NoAnnotations()
+        self._merger = Merger(memory, publisher, known, self._annotations)
         self._silent: dict[SessionKey, set[ChatRef]] = {}  # changed by history, not told yet
         self._early: LRUCache[tuple[SessionKey, str], int] = LRUCache(MAX_EARLY_RECEIPTS)
         self._handlers: dict[type, Any] = {
@@ -68,7 +75,7 @@ class Inbox:
         """
         row = self._memory.row(ref)
         if row is None:
-            row = ChatRow(ref)
+            row = ChatRow(ref, self._annotations.of(ref))
             row.name = self._name(ref, name)
             row.pn, row.lid = address.pn, address.lid
             self._memory.chats.add(row)
@@ -111,6 +118,11 @@ class Inbox:
         """Drop what waits to be told of a session that is deleted."""
         self._silent.pop(key, None)
 
+    def forget_chats(self, refs: frozenset[ChatRef]) -> None:
+        """Drop what waits to be told of these chats."""
+        for waiting in self._silent.values():
+            waiting -= refs
+
     def early_ack(self, key: SessionKey, wa_id: str) -> int | None:
         """Return the tick that came before the message's name was known."""
         ack: int | None = self._early.pop((key, wa_id), None)
@@ -135,6 +147,17 @@ class Inbox:
             with self._memory.chats.unindexed(row):
                 row.unread += 1
         self._told(key, row, entry, event.source)
+        if event.counts:
+            self._annotations.received(ref)
+
+    def annotate(self, ref: ChatRef, *, tell: bool) -> None:
+        """Read anew what others know of the chat, where it is in memory."""
+        row = self._memory.chats.peek(ref)
+        if row is not None:
+            with self._memory.chats.unindexed(row):
+                row.annotation = self._annotations.of(ref)
+            if tell:
+                self._publisher.chat("chat_updated", row)
 
     def _is_known(self, key: SessionKey, event: e.MessageReceived) -> bool:
         """Tell whether it came before, or is the echo of what we sent."""

@@ -10,7 +10,8 @@ import asyncio
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,28 @@ class Lifecycle:
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._write_dirty()
+
+    @asynccontextmanager
+    async def aside(self, live: LiveSession) -> AsyncIterator[Path | None]:
+        """Give the folder of a linked session while no process has it open; it goes on afterwards.
+
+        None for one that is not linked: nothing of anybody is in its folder.
+        """
+        async with live.lock:
+            self._still_is(live)
+            await self._tidy(live)
+            if not live.record.paired:
+                yield None
+                return
+            was_hosted = self._supervisor.hosts(live.key)
+            if was_hosted:
+                self.lost(live.key, Death.MOVED)
+                await self._supervisor.release(live.key)
+            try:
+                yield self._store_path(live.key)
+            finally:
+                if was_hosted and not self._closing:
+                    self._host(live)
 
     # -- what happens (called by the supervisor's listener)
 

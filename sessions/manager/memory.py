@@ -11,8 +11,8 @@ from sessions.cache.messages import MessageCache, MessageLimits
 from sessions.ids import ChatRef, SessionKey
 from sessions.models import Value
 
-#: How the budget is shared out, in hundredths; the rest is the hub's rings.
-MESSAGES_SHARE, CHATS_SHARE, CONTACTS_SHARE, RINGS_SHARE = 72, 10, 6, 12
+#: How the budget is shared out, in hundredths; the last two are the daemon's own.
+MESSAGES_SHARE, CHATS_SHARE, CONTACTS_SHARE, RINGS_SHARE, ANNOTATIONS_SHARE = 68, 10, 6, 12, 4
 
 
 #: Old chat ids that still work; one weighs some 400 bytes.
@@ -32,6 +32,11 @@ class MemorySettings(Value, frozen=True, kw_only=True):
     def rings(self) -> int:
         """What all rings of the hub may hold together."""
         return self.budget * RINGS_SHARE // 100
+
+    @property
+    def annotations(self) -> int:
+        """What the daemon may hold of what people added to chats."""
+        return self.budget * ANNOTATIONS_SHARE // 100
 
     def messages(self) -> MessageLimits:
         """Return the bounds of the message windows, each within the next wider one."""
@@ -68,6 +73,12 @@ class Memory:
         """Return the chat that goes by this name now."""
         found: ChatRef = self._aliases.get(ref, ref)
         return found
+
+    def forget_aliases(self, key: SessionKey, jids: frozenset[str]) -> None:
+        """Forget that these addresses of a session's are one person's."""
+        for old, new in list(self._aliases.items()):
+            if old.key == key and not jids.isdisjoint({old.jid, new.jid}):
+                del self._aliases[old]
 
     def drop_session(self, key: SessionKey) -> None:
         """Forget all that a session had."""

@@ -1,7 +1,8 @@
 """Two addresses, one person: joins a LID's chat to its number's when the number is learned.
 
 Messages keep their ids and their order; their heads name the number's chat from then on.
-The old chat id goes on working as an alias, in RAM and bounded.
+The old chat id goes on working as an alias, in RAM and bounded. Who annotates chats moves what was
+said of the old one, and may remember the alias for the next start.
 """
 
 from __future__ import annotations
@@ -13,17 +14,20 @@ from sessions.ids import ChatRef
 from sessions.manager.memory import Memory
 from sessions.manager.publish import Publisher
 from sessions.models import rewrite_head
-from sessions.ports import KnownChats
+from sessions.ports import Annotations, KnownChats
 
 
 class Merger:
     """Moves a chat, with all that is cached of it, to another address."""
 
-    def __init__(self, memory: Memory, publisher: Publisher, known: KnownChats) -> None:
-        """Move within ``memory``, then tell ``publisher``."""
+    def __init__(
+        self, memory: Memory, publisher: Publisher, known: KnownChats, annotations: Annotations
+    ) -> None:
+        """Move within ``memory``, then tell ``publisher`` and ``annotations``."""
         self._memory = memory
         self._publisher = publisher
         self._known = known
+        self._annotations = annotations
 
     def merge(self, lid: ChatRef, pn: ChatRef, now: int) -> None:
         """Make ``lid`` another name of ``pn``, and tell what that changed."""
@@ -32,9 +36,12 @@ class Merger:
         if old is not None:
             self._memory.alias(lid, pn)
             self._move(old, row or self._row(old, pn), now)
-        elif row is not None:
+            self._annotations.merged(lid, pn)
+            return
+        if row is not None:
             self._memory.alias(lid, pn)
             self._note(row, lid)
+        self._annotations.learned(lid, pn)
 
     def _note(self, row: ChatRow, lid: ChatRef) -> None:
         """There is one chat only: it gets its other address."""
@@ -44,7 +51,7 @@ class Merger:
             self._publisher.chat("chat_updated", row)
 
     def _row(self, old: ChatRow, pn: ChatRef) -> ChatRow:
-        row = ChatRow(pn)
+        row = ChatRow(pn, self._annotations.of(pn))
         row.archived, row.pinned, row.muted_until = old.archived, old.pinned, old.muted_until
         self._memory.chats.add(row)
         self._known.add(*pn)  # ``chat_merged`` announces it, no ``new_chat``

@@ -123,6 +123,10 @@ class Outbox:
             queue.close()
             await task
 
+    def forget(self, key: SessionKey, chats: frozenset[str]) -> int:
+        """Forget what waits to be sent to these chats (JIDs); return how many sends that was."""
+        return self._queues[key][0].drop(chats) if key in self._queues else 0
+
     def waiting(self) -> int:
         """Return how many sends wait in all sessions."""
         return sum(len(queue) for queue, _ in self._queues.values())

@@ -14,6 +14,7 @@ from sessions.manager.memory import Memory
 from sessions.models import Contact
 from sessions.ports import Clock
 
+NO_MESSAGE = "There is no such message, or it left the memory."
 #: The most messages that one "read" tells WhatsApp about.
 MAX_READ = 200
 
@@ -63,7 +64,7 @@ class Views:
         """Return the message; raise ``MessageNotFound``."""
         entry = self._memory.messages.get(workspace, id)
         if entry is None:
-            raise MessageNotFound("There is no such message, or it left the memory.")
+            raise MessageNotFound(NO_MESSAGE)
         return entry
 
     def messages(self, ref: ChatRef, anchor: Anchor | None, limit: int) -> list[Entry]:
@@ -88,10 +89,15 @@ class Views:
         return [Unread(_sender(entry), entry.tail.wa_id or "") for entry in inbound[: row.unread]]
 
     def contacts(
-        self, workspace: str, session: str | None, after: tuple[str, str] | None, limit: int
+        self,
+        workspace: str,
+        session: str | None,
+        after: tuple[str, str] | None,
+        limit: int,
+        visible: frozenset[str] | None = None,
     ) -> tuple[list[Contact], tuple[str, str] | None]:
-        """Return a page of contacts, and where to go on."""
-        return self._memory.contacts.page(workspace, session, after, limit)
+        """Return a page of contacts of the sessions in ``visible`` (None: all), and where to go on."""
+        return self._memory.contacts.page(workspace, session, after, limit, visible)
 
     def _place(self, ref: ChatRef, anchor: Anchor) -> tuple[int, int]:
         if anchor.message is None:

@@ -86,6 +86,13 @@ class SendQueue:
         self._rows.clear()
         self._wake.set()
 
+    def drop(self, chats: frozenset[str]) -> int:
+        """Forget what waits for these chats (JIDs); the one in hand is not among them."""
+        before = len(self)
+        self._rows = deque(row for row in self._rows if row.chat not in chats)
+        self._doomed = deque(each for each in self._doomed if each[0].chat not in chats)
+        return before - len(self)
+
     def close(self) -> None:
         """Take nothing new in hand; ``run`` ends when what is in hand has finished."""
         self._closing = True

@@ -2,75 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
+from tests.acceptance.every_route import ALL, CHAT, EVA, SECRET, every_route, fill
 from tests.support.daemon import Daemon, User
+from tests.support.supabase_project import Project
 
-SECRET = "only-acme-may-read-this"
-CHAT = "main:5511999990000@s.whatsapp.net"
-_WRITES = {
-    "/v1/sessions/{session}/pairing-code": {"phone": "+5511999990000"},
-    "/v1/sessions/{session}/sandbox/receive": {"from": "+5511999990000", "text": "x"},
-    "/v1/sessions/{session}/sandbox/traffic": {"messages_per_minute": 60},
-    "/v1/chats/{chat}/messages": {"type": "text", "text": "stolen"},
-    "/v1/chats/{chat}/typing": {"is_typing": True},
-    "/v1/tickets": {"use": "stream"},
-}
-#: Routes that make something in the caller's own workspace: not about another's things.
-_OWN = {("post", "/v1/sessions"), ("post", "/v1/tickets")}
+
+@pytest_asyncio.fixture
+async def project() -> AsyncIterator[Project]:
+    """Yield a Supabase project whose users may be members."""
+    async with Project() as project:
+        yield project
+
+
+@pytest_asyncio.fixture
+async def daemon(tmp_path: Path, project: Project) -> AsyncIterator[Daemon]:
+    """Yield a daemon that knows the project."""
+    daemon = await Daemon(tmp_path / "data", settings=project.settings).start()
+    yield daemon
+    await daemon.end()
 
 
 @pytest_asyncio.fixture
 async def acme(daemon: Daemon) -> AsyncIterator[User]:
     """Yield the one that has a session, a chat and a message."""
-    async with daemon.user("acme") as user:
+    async with daemon.user("acme", "admin") as user:
         await user.paired()
         await user.receive("main", SECRET)
         yield user
 
 
-@pytest_asyncio.fixture
-async def beta(daemon: Daemon) -> AsyncIterator[User]:
-    """Yield the other, with all scopes of its own workspace."""
-    async with daemon.user("beta", "admin") as user:
-        yield user
-
-
-async def _requests(acme: User) -> Iterator[tuple[str, str, Any]]:
-    """Return every route of the table, filled with ids that exist at acme."""
-    document = await acme.get("/openapi.json")
-    message = (await acme.get(f"/v1/chats/{CHAT}/messages"))["items"][0]["id"]
-    filled = {"session": "main", "chat": CHAT, "message": message}
-    return iter(
-        (method, path.format(**filled), _WRITES.get(path, {}))
-        for path, methods in document["paths"].items()
-        for method in methods
-        if (method, path) not in _OWN and path != "/v1/events"
-    )
+@pytest_asyncio.fixture(params=["key", "supabase"])
+async def beta(
+    request: pytest.FixtureRequest, daemon: Daemon, project: Project
+) -> AsyncIterator[User]:
+    """Yield the other, with all scopes of its own workspace: a key, and a project's user."""
+    async with daemon.user("beta", "admin") as key:
+        if request.param == "key":
+            yield key
+            return
+        user = str(uuid4())
+        await key.put(f"/v1/members/{user}", {"role": "owner"})
+        async with User(daemon.base, project.token(user)) as owner:
+            yield owner
 
 
 async def test_no_route_shows_or_changes_anything_of_another_workspace(
     acme: User, beta: User
 ) -> None:
     """With real ids of acme, beta gets 404 or an empty list, and acme's things stay as they are."""
-    before = await acme.get("/v1/sessions"), await acme.get(f"/v1/chats/{CHAT}")
-    tried = 0
-    for method, path, body in await _requests(acme):
-        params = {"timeout": "0"} if path == "/v1/poll" else {}
-        json = body if method == "post" else None
-        response = await beta.http.request(method, path, json=json, params=params)
-        tried += 1
-        assert SECRET not in response.text, path
-        assert "5500" not in response.text, (path, response.text)
-        if "{" in path or "main" in path:
-            assert response.status_code == 404, (method, path, response.text)
-    assert tried > 20
-    after = await acme.get("/v1/sessions"), await acme.get(f"/v1/chats/{CHAT}")
-    assert after == before
+    routes = await every_route(acme, await fill(acme))
+    before = [await acme.get(path) for path in ALL]
+    for tried in routes:
+        response = await tried.by(beta)
+        for secret in (SECRET, EVA, "5500"):
+            assert secret not in response.text, tried
+        if "{" in tried.template:
+            assert response.status_code == 404, (tried, response.text)
+    assert len(routes) > 50
+    assert before == [await acme.get(path) for path in ALL]
+
+
+async def test_naming_another_workspace_opens_nothing(acme: User, beta: User) -> None:
+    """403 on every route, in the same words as for a workspace that nobody has."""
+    for tried in await every_route(acme, await fill(acme)):
+        answers = []
+        for name in ("acme", "nowhere"):
+            beta.http.headers["X-Workspace"] = name
+            answers.append(await tried.by(beta))
+        assert [answer.status_code for answer in answers] == [403, 403], tried
+        assert answers[0].json() == answers[1].json()
+        assert answers[0].json()["code"] == "not_a_member"
+    del beta.http.headers["X-Workspace"]
+    for name in ("acme", "nowhere"):
+        assert (await beta.http.get("/v1/me", params={"workspace": name})).status_code == 403
+    assert (await beta.get("/v1/me", workspace="beta"))["workspace"] == "beta"
 
 
 async def test_an_id_that_exists_elsewhere_answers_as_one_that_exists_nowhere(

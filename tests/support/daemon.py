@@ -11,12 +11,13 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
+from daemon.auth.tokens import sign
 from tests.support.stream import Stream
 from tests.support.waiting import eventually
 
@@ -137,6 +138,19 @@ class Daemon:
         return await self.command("key", "create", "--workspace", workspace, "--scope", scopes)
 
     @asynccontextmanager
+    async def agents(
+        self, *names: str, workspace: str = "default", scopes: str = "read send metadata"
+    ) -> AsyncIterator[list[User]]:
+        """Yield people with tokens of the workspace's secret, whose ``sub`` are the names."""
+        secret = await self.command("workspace", "secret", workspace)
+        async with AsyncExitStack() as stack:
+            tokens = [
+                sign(secret, workspace, expires_s=4_000_000_000, subject=name, scopes=scopes)
+                for name in names
+            ]
+            yield [await stack.enter_async_context(User(self.base, token)) for token in tokens]
+
+    @asynccontextmanager
     async def user(
         self, workspace: str = "default", scopes: str = ALL_SCOPES
     ) -> AsyncIterator[User]:
@@ -171,6 +185,26 @@ class User:
     ) -> Any:  # noqa: ANN401 - JSON
         """Return the JSON of a POST that succeeds."""
         return self._json(await self.http.post(path, json=body or {}, headers=headers))
+
+    async def put(self, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        """Return the JSON of a PUT that succeeds."""
+        return self._json(await self.http.put(path, json=body or {}))
+
+    async def patch(self, path: str, body: object) -> Any:  # noqa: ANN401 - JSON
+        """Return the JSON of a PATCH that succeeds."""
+        return self._json(await self.http.patch(path, json=body))
+
+    async def delete(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """Return the JSON of a DELETE that succeeds, None where it has none."""
+        return self._json(await self.http.delete(path))
+
+    async def refused(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Return the problem of a request that is refused."""
+        response = await self.http.request(method, path, json=body, headers=headers)
+        assert response.headers["content-type"] == "application/problem+json", response.text
+        return response.json()
 
     def _json(self, response: httpx.Response) -> Any:  # noqa: ANN401 - JSON
         assert response.is_success, (response.request.url.path, response.text)

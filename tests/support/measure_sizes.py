@@ -13,6 +13,9 @@ from pathlib import Path
 
 import msgspec
 
+from daemon.metadata.index import MetadataIndex
+from daemon.metadata.models import Actor, Assignment, ChatTag, ConversationStatus, QuickReply, Tag
+from daemon.services.metadata.annotating import annotation
 from sessions.cache.byte_lru import Usage
 from sessions.cache.chats import ChatCache, ChatRow
 from sessions.cache.contacts import ContactCache
@@ -83,6 +86,77 @@ def chats(count: int) -> Usage:
     return cache.usage()
 
 
+def _assignment(number: int) -> Assignment:
+    """Return one as the database gives it: each text an object of its own."""
+    at = 1_800_000_000_000 + number
+    row = Assignment(
+        workspace="acme",
+        session="s1",
+        jid=_jid(number),
+        version=3,
+        op_id=f"01a1fc30-02d7-7001-886f-{number:012d}",
+        actor=Actor(id=f"user-{number % 50}", name="Ana Souza", kind="user"),
+        changed_at=at,
+        created_at=at,
+        updated_at=at,
+        assignee=f"user-{number % 50}",
+        assigned_by=f"user-{number % 50}",
+        status=ConversationStatus.CLOSED,
+    )
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(row), type=Assignment)
+
+
+def annotated(count: int) -> Usage:
+    """List chats that are assigned, closed and have two tags: four labels each."""
+    cache = ChatCache(_HUGE)
+    for number in range(count):
+        row = ChatRow(ChatRef("acme", "s1", _jid(number)))
+        tags = (f"tag-{number % 7}", f"tag-{7 + number % 7}")
+        row.annotation = annotation(_assignment(number), tags)
+        row.updated_at = 1_800_000_000_000 + number
+        cache.add(row)
+    _KEPT.append(cache)
+    return cache.usage()
+
+
+def metadata(count: int) -> Usage:
+    """Index chats with an assignment and two tags."""
+    index = MetadataIndex(_HUGE)
+    tags = [Tag(workspace="acme", id=f"tag-{n}", name=f"tag {n}") for n in range(14)]
+    index.apply(tags)
+    for number in range(count):
+        assignment = _assignment(number)
+        ref = assignment.chat
+        index.apply([assignment])
+        for place in (number % 7, 7 + number % 7):
+            tag = f"tag-{place}"
+            index.apply([ChatTag(workspace="acme", session="s1", jid=ref.jid, tag=tag)])
+    _KEPT.append(index)
+    return index.usage()
+
+
+def replies(count: int) -> Usage:
+    """Index quick replies: a kind that never leaves."""
+    index = MetadataIndex(_HUGE)
+    for number in range(count):
+        actor = Actor(id=f"user-{number % 50}", name="Ana Souza")
+        row = QuickReply(
+            workspace="acme",
+            id=f"01a1fc30-02d7-7001-886f-{number:012d}",
+            shortcut=f"reply-{number}",
+            body="x" * 200 + str(number),
+            actor=actor,
+            op_id=f"01a1fc30-02d7-7001-886f-{number:012d}",
+            version=1,
+            changed_at=1_800_000_000_000 + number,
+            created_at=1_800_000_000_000 + number,
+            updated_at=1_800_000_000_000 + number,
+        )
+        index.apply([msgspec.msgpack.decode(msgspec.msgpack.encode(row), type=QuickReply)])
+    _KEPT.append(index)
+    return index.usage()
+
+
 def contacts(count: int) -> Usage:
     """Learn contacts."""
     cache = ContactCache(_HUGE)
@@ -108,6 +182,9 @@ _KINDS: dict[str, Callable[[int], Usage]] = {
     "messages": messages,
     "chats": chats,
     "contacts": contacts,
+    "annotated": annotated,
+    "metadata": metadata,
+    "replies": replies,
 }
 
 

@@ -12,7 +12,15 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from daemon.auth.scopes import Scope
-from daemon.transports.rest import chats, own, sessions, shapes
+from daemon.transports.rest import (
+    chats,
+    metadata_chats,
+    metadata_workspace,
+    own,
+    people,
+    sessions,
+    shapes,
+)
 from daemon.transports.rest.gate import Gate, by_method, endpoint
 from daemon.transports.rest.openapi import document
 from daemon.transports.rest.route import ApiRoute, Call, Services
@@ -37,7 +45,15 @@ class Streams(NamedTuple):
 
 def table(streams: Streams) -> list[ApiRoute]:
     """Return every HTTP route of the native API."""
-    return [*sessions.ROUTES, *chats.ROUTES, *own.ROUTES, *_stream_routes(streams)]
+    return [
+        *sessions.ROUTES,
+        *chats.ROUTES,
+        *metadata_chats.ROUTES,
+        *metadata_workspace.ROUTES,
+        *people.ROUTES,
+        *own.ROUTES,
+        *_stream_routes(streams),
+    ]
 
 
 def _stream_routes(streams: Streams) -> list[ApiRoute]:

@@ -7,22 +7,18 @@ from starlette.responses import Response
 
 from daemon.auth.scopes import Scope
 from daemon.errors import ApiError
+from daemon.services.metadata.annotating import filters
 from daemon.transports.rest import shapes
 from daemon.transports.rest.answers import json_bytes, listing
-from daemon.transports.rest.reading import decode_cursor, encode_cursor
+from daemon.transports.rest.metadata_shapes import AnnotatedChat
+from daemon.transports.rest.reading import decode_cursor, encode_cursor, read_time
 from daemon.transports.rest.route import ApiRoute, Call
+from daemon.transports.rest.values import Nothing
 from sessions.cache.chats import ChatQuery
 from sessions.manager import Anchor, Direction
-from sessions.models import Chat, Message, from_iso, iso
+from sessions.models import Message, iso
 
 KEY_MAX = 255
-
-
-def _time(text: str, name: str) -> int:
-    try:
-        return from_iso(text)
-    except (ValueError, OverflowError) as error:
-        raise ApiError("invalid_parameter", f"{name} is no ISO 8601 time.") from error
 
 
 async def list_chats(call: Call) -> Response:
@@ -30,16 +26,21 @@ async def list_chats(call: Call) -> Response:
     query: shapes.ChatsQuery = call.query
     as_of = call.services.hub.head(call.who.workspace)  # no await from here to the page
     after = query.updated_after
+    assignee = call.who.subject if query.assignee == "me" else query.assignee
+    labels, lacking = filters(assignee, query.tag, query.status)
     page = call.services.engine.chats(
+        call.who,
         ChatQuery(
             workspace=call.who.workspace,
             session=query.session,
             needle=query.q.casefold() if query.q else None,
             unread=query.unread,
-            updated_after=_time(after, "updated_after") if after else None,
+            updated_after=read_time(after, "updated_after") if after else None,
             limit=query.limit,
             after=decode_cursor(query.cursor, tuple[int, str]),
-        )
+            labels=labels,
+            lacking=lacking,
+        ),
     )
     cursor = encode_cursor(page.next)
     return listing(call.request, (row.render() for row in page.rows), cursor, {"as_of": as_of})
@@ -93,7 +94,7 @@ def _anchor(query: shapes.MessagesQuery) -> Anchor | None:
         raise ApiError("invalid_parameter", "Give one of before, after, around and cursor.")
     for direction, value in given:
         if value[0].isdigit():
-            return Anchor(direction, at=_time(value, direction))
+            return Anchor(direction, at=read_time(value, direction))
         return Anchor(direction, message=value)
     return None
 
@@ -168,8 +169,8 @@ ROUTES: list[ApiRoute] = [
         handler=get_chat,
         summary="Get a chat",
         scopes=(Scope.READ,),
-        query=shapes.Nothing,
-        answer=Chat,
+        query=Nothing,
+        answer=AnnotatedChat,
         errors=_CHAT,
     ),
     ApiRoute(
@@ -178,8 +179,8 @@ ROUTES: list[ApiRoute] = [
         handler=read_chat,
         summary="Mark a chat read, here and on the phone",
         scopes=(Scope.SEND,),
-        body=shapes.Nothing,
-        answer=Chat,
+        body=Nothing,
+        answer=AnnotatedChat,
         errors=_DO,
     ),
     ApiRoute(
@@ -237,7 +238,7 @@ ROUTES: list[ApiRoute] = [
         handler=get_message,
         summary="Get a message",
         scopes=(Scope.READ,),
-        query=shapes.Nothing,
+        query=Nothing,
         answer=Message,
         errors=("message_not_found",),
     ),

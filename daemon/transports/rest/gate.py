@@ -47,8 +47,9 @@ class Gate(NamedTuple):
         method = connection.scope.get("method", "WEBSOCKET")
         if self.stopping() and method not in SAFE_METHODS:
             raise ApiError("stopping", headers={"Retry-After": "5"})
+        query = connection.query_params
         who = await self.auth.authenticate(
-            connection.headers, connection.query_params.get("ticket"), connection.cookies
+            connection.headers, query.get("ticket"), connection.cookies, query.get("workspace")
         )
         self.check_rate(who)
         self._check_origin(connection, who)

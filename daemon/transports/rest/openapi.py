@@ -13,7 +13,18 @@ from daemon.transports.rest.route import ApiRoute
 
 _REF = "#/components/schemas/{name}"
 #: What any route may answer, whatever it is for.
-ANYWHERE = ("unauthorized", "rate_limited", "internal_error")
+ANYWHERE = (
+    "unauthorized",
+    "not_a_member",
+    "workspace_required",
+    "supabase_unreachable",
+    "rate_limited",
+    "internal_error",
+)
+_BEARER = (
+    "An API key, a workspace's JWT, or a Supabase user's token; with the latter the header "
+    "`X-Workspace`, or `?workspace=`, says which workspace where the user is in several."
+)
 _BODY = ("malformed_json", "wrong_type", "unknown_field", "body_too_large")
 _QUERY = ("unknown_parameter", "invalid_parameter")
 
@@ -47,7 +58,7 @@ def document(routes: Iterable[ApiRoute], version: str) -> dict[str, Any]:
         "components": {
             "schemas": components | {"Problem": _problem_schema()},
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer"},
+                "bearer": {"type": "http", "scheme": "bearer", "description": _BEARER},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
                 "ticket": {"type": "apiKey", "in": "query", "name": "ticket"},
             },
@@ -145,5 +156,13 @@ def _problem_schema() -> dict[str, Any]:
             "code": {"type": "string", "enum": sorted(PROBLEMS)},
             "detail": text,
             "user_action": text,
+            "current_version": {"type": "integer", "description": "With `version_conflict`."},
+            "current_tags": {
+                "type": "array",
+                "items": text,
+                "description": "With `version_conflict` of a chat's tags.",
+            },
+            "assignee": {"type": "string", "description": "With `already_claimed`."},
+            "assignee_name": {"type": "string", "description": "With `already_claimed`."},
         },
     }

@@ -8,12 +8,15 @@ from daemon.auth.scopes import Scope
 from daemon.transports.rest import shapes
 from daemon.transports.rest.answers import json
 from daemon.transports.rest.route import ApiRoute, Call
+from daemon.transports.rest.values import Nothing
 from sessions.models import iso
 
 
 async def get_me(call: Call) -> Response:
     """Return who asks."""
     who = call.who
+    standing = call.services.metadata.standing(who)
+    visible = call.services.metadata.visible(who)
     return json(
         shapes.Me(
             workspace=who.workspace,
@@ -21,6 +24,11 @@ async def get_me(call: Call) -> Response:
             scopes=sorted(who.scopes),
             kind=who.kind,
             expires_at=iso(who.expires_at) if who.expires_at else None,
+            name=standing.actor.name,
+            member=standing.member is not None,
+            role=standing.role,
+            abilities=sorted(standing.abilities()),
+            sessions=None if visible is None else sorted(visible),
         )
     )
 
@@ -38,8 +46,9 @@ ROUTES: list[ApiRoute] = [
         path="/v1/me",
         handler=get_me,
         summary="Say who asks, and what it may do",
-        query=shapes.Nothing,
+        query=Nothing,
         answer=shapes.Me,
+        errors=("not_a_member",),
     ),
     ApiRoute(
         method="POST",

@@ -12,6 +12,7 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 
 from daemon.errors import ApiError
+from sessions.models import from_iso
 
 T = TypeVar("T")
 _UNKNOWN = "Object contains unknown field"  # how msgspec begins that sentence; a test holds it
@@ -21,7 +22,7 @@ def read_query(request: Request, shape: type[T]) -> T:
     """Return the query as ``shape``; each parameter at most once."""
     given: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
-        if name == "ticket":  # a credential, not the route's
+        if name in ("ticket", "workspace"):  # for the authentication, not for the route
             continue
         if name in given:
             raise ApiError("invalid_parameter", f"The parameter {name[:40]!r} was given twice.")
@@ -39,6 +40,22 @@ def read_query(request: Request, shape: type[T]) -> T:
 def _about(sentence: str, given: dict[str, str]) -> str:
     """Return msgspec's sentence, shortened: it may quote what was sent."""
     return sentence[:300] if given else "A parameter is missing."
+
+
+def read_time(text: str, name: str, code: str = "invalid_parameter") -> int:
+    """Return the milliseconds since 1970 of an ISO 8601 time."""
+    try:
+        return from_iso(text)
+    except (ValueError, OverflowError) as error:
+        raise ApiError(code, f"{name} is no ISO 8601 time.") from error
+
+
+def check_path(text: str, shape: Any, name: str) -> str:  # noqa: ANN401 - an annotated str
+    """Return a part of the path that a new thing is to be called by."""
+    try:
+        return msgspec.convert(text, type=shape)  # type: ignore[no-any-return]  # `shape` is a str
+    except msgspec.ValidationError as error:
+        raise ApiError("invalid_parameter", f"{name}: {error}"[:300]) from error
 
 
 _PATIENCE = 60.0  # seconds for a whole body

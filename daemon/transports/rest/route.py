@@ -14,6 +14,8 @@ from daemon.auth.principal import Principal
 from daemon.auth.scopes import Scope
 from daemon.hub.hub import Hub
 from daemon.services.engine import Engine
+from daemon.services.metadata import Metadata
+from daemon.services.people.joined import People
 
 
 class Services(NamedTuple):
@@ -22,6 +24,8 @@ class Services(NamedTuple):
     engine: Engine
     hub: Hub
     auth: Authenticator
+    metadata: Metadata
+    people: People
 
 
 class Call(NamedTuple):

@@ -13,6 +13,7 @@ from daemon.auth.scopes import Scope
 from daemon.transports.rest import shapes
 from daemon.transports.rest.answers import json, listing
 from daemon.transports.rest.route import ApiRoute, Call
+from daemon.transports.rest.values import Nothing
 from sessions import commands as c
 from sessions.models import PairingCode, QrCode, Session, iso
 
@@ -157,7 +158,7 @@ def _orders() -> list[ApiRoute]:
             handler=handler,
             summary=summary,
             scopes=_MANAGE,
-            body=shapes.Nothing,
+            body=Nothing,
             answer=Session,
             status=202,
             errors=_ONE,
@@ -168,7 +169,7 @@ def _orders() -> list[ApiRoute]:
 
 def _sandbox() -> list[ApiRoute]:
     rows = (
-        ("scan", sandbox_scan, "Sandbox: the phone scans the code", shapes.Nothing, Session),
+        ("scan", sandbox_scan, "Sandbox: the phone scans the code", Nothing, Session),
         (
             "receive",
             sandbox_receive,
@@ -176,8 +177,8 @@ def _sandbox() -> list[ApiRoute]:
             shapes.SandboxText,
             shapes.Created,
         ),
-        ("drop", sandbox_drop, "Sandbox: the line goes and comes back", shapes.Nothing, Session),
-        ("logout", sandbox_logout, "Sandbox: the phone unlinks", shapes.Nothing, Session),
+        ("drop", sandbox_drop, "Sandbox: the line goes and comes back", Nothing, Session),
+        ("logout", sandbox_logout, "Sandbox: the phone unlinks", Nothing, Session),
         ("traffic", sandbox_traffic, "Sandbox: contacts write", shapes.Traffic, Session),
     )
     return [
@@ -203,7 +204,7 @@ ROUTES: list[ApiRoute] = [
         handler=list_sessions,
         summary="List the sessions",
         scopes=_READ,
-        query=shapes.Nothing,
+        query=Nothing,
         answer=shapes.Sessions,
     ),
     ApiRoute(
@@ -223,7 +224,7 @@ ROUTES: list[ApiRoute] = [
         handler=get_session,
         summary="Get a session",
         scopes=(Scope.READ, Scope.PAIR),
-        query=shapes.Nothing,
+        query=Nothing,
         answer=Session,
         errors=_ONE,
     ),
@@ -243,7 +244,7 @@ ROUTES: list[ApiRoute] = [
         handler=get_qr,
         summary="Get the code to scan, as JSON or drawn (by Accept)",
         scopes=_PAIR,
-        query=shapes.Nothing,
+        query=Nothing,
         answer=QrCode,
         errors=(*_ONE, "not_pairing"),
         media=("application/json", PNG, SVG),

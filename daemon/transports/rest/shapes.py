@@ -7,21 +7,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from sessions.ids import SESSION_PATTERN
-from sessions.models import Chat, Contact, Message, ProviderName, Session, Source, Value
-
-Limit = Annotated[int, Meta(ge=1, le=200)]
-Short = Annotated[str, Meta(min_length=1, max_length=200)]
-SessionName = Annotated[str, Meta(pattern=f"^{SESSION_PATTERN}$")]
-Cursor = Annotated[str, Meta(max_length=600)]
-
-
-class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of what requests say."""
-
-
-class Nothing(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """No parameters, or an empty body."""
+from daemon.metadata.models import ConversationStatus, Role
+from daemon.services.abilities import Ability
+from daemon.transports.rest.metadata_shapes import AnnotatedChat
+from daemon.transports.rest.values import (
+    Cursor,
+    Limit,
+    SessionName,
+    Shape,
+    Short,
+)
+from sessions.models import Contact, Message, ProviderName, Session, Source, Value
 
 
 class NewSession(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,12 +49,18 @@ class Traffic(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ChatsQuery(Shape, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Filters of the chat list. ``updated_after`` is an ISO 8601 time."""
+    """Filters of the chat list. ``updated_after`` is an ISO 8601 time.
+
+    ``assignee`` is a user, ``me`` or ``none``.
+    """
 
     session: SessionName | None = None
     q: Short | None = None
     unread: bool = False
     updated_after: Annotated[str, Meta(max_length=40)] | None = None
+    assignee: Short | None = None
+    tag: Short | None = None
+    status: ConversationStatus | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
 
@@ -114,13 +116,18 @@ class Ticket(Value, frozen=True, kw_only=True):
 
 
 class Me(Value, frozen=True, kw_only=True):
-    """Who asks."""
+    """Who asks, and what it may do. ``sessions`` None: it sees all of the workspace's."""
 
     workspace: str
     subject: str
     scopes: list[str]
     kind: str
     expires_at: str | None
+    name: str
+    member: bool
+    role: Role
+    abilities: list[Ability]
+    sessions: list[str] | None
 
 
 class Created(Value, frozen=True, kw_only=True):
@@ -139,7 +146,7 @@ class Sessions(Value, frozen=True, kw_only=True):
 class Chats(Value, frozen=True, kw_only=True):
     """A page of chats; ``as_of``: the stream's position that it is consistent with."""
 
-    items: list[Chat]
+    items: list[AnnotatedChat]
     next_cursor: str | None
     as_of: str
 

@@ -54,7 +54,7 @@ async def test_a_key_can_be_for_one_session(keys: ApiKeys, database: Database) -
     key, _ = await add_key(database, Scope.PAIR, session="s1")
     principal = await keys.check(key)
     assert principal is not None
-    assert principal.session == "s1"
+    assert principal.sessions == frozenset({"s1"})
     await keys.close()
 
 

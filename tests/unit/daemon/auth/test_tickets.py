@@ -23,7 +23,7 @@ BOB = Principal(
     scopes=frozenset(Scope),
     kind="api_key",
     credential="key:bob",
-    session="s1",
+    sessions=frozenset({"s1"}),
 )
 
 
@@ -41,7 +41,7 @@ def test_a_ticket_carries_its_issuer_narrowed(use: Use, scope: Scope) -> None:
     ticket, deadline = tickets.issue(BOB, use, 1000)
     holder = tickets.present(ticket, 1000)
     assert deadline == 1000 + LIFE_MS
-    assert (holder.workspace, holder.session, holder.kind) == ("beta", "s1", "ticket")
+    assert (holder.workspace, holder.sessions, holder.kind) == ("beta", frozenset({"s1"}), "ticket")
     assert holder.credential == "key:bob"
     assert holder.scopes == {scope}
     assert holder.expires_at is None

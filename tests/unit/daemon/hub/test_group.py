@@ -43,21 +43,22 @@ def test_an_event_reaches_the_groups_that_it_concerns() -> None:
         "chat": frozenset({Filter(chats=frozenset({CHAT}))}),
         "other": frozenset({Filter(chats=frozenset({OTHER}))}),
         "type": frozenset({Filter(types=frozenset({"qr"}))}),
+        "visible": frozenset({Filter(visible=frozenset({"a"}))}),
         "nothing": NOTHING,
         "both": frozenset({Filter(), Filter(chats=frozenset({CHAT}))}),
     }
     groups = {name: one.join(wish) for name, wish in wishes.items()}
     one.publish(frame(1))
-    assert {"all", "session", "chat", "both"} == {
+    assert {"all", "session", "chat", "both", "visible"} == {
         name for name, g in groups.items() if g.last_match == 1
     }
     assert groups["both"].matched == 2
     one.publish(frame(2, "connection_status", "a", None))
-    assert {"all", "session", "chat", "both"} == {
+    assert {"all", "session", "chat", "both", "visible"} == {
         name for name, g in groups.items() if g.last_match == 2
     }
     one.publish(frame(3, "queue_updated", None, None))
-    assert {"all", "both"} == {name for name, g in groups.items() if g.last_match == 3}
+    assert {"all", "both", "visible"} == {name for name, g in groups.items() if g.last_match == 3}
     for group in groups.values():
         one.leave(group)
     one.publish(frame(4))

@@ -129,16 +129,13 @@ def test_the_sweep_ends_a_send_that_lasts_too_long() -> None:
     assert None is moving.ended
 
 
-def test_a_credential_ends_with_all_its_subscribers() -> None:
-    """And with no other's."""
+def test_a_close_ends_all_that_did_not_end_before() -> None:
+    """The first reason stays."""
     hub = Hub("e1")
-    mine = [hub.subscribe("acme", credential="key:1") for _ in range(2)]
-    other = hub.subscribe("acme", credential="key:2")
-    hub.disconnect("key:1", "credential")
-    assert [subscriber.ended for subscriber in mine] == ["credential"] * 2
-    assert None is other.ended
+    first, other = hub.subscribe("acme"), hub.subscribe("acme")
+    first.end("credential")
     hub.close("restart")
-    assert other.ended == "restart"
+    assert (first.ended, other.ended) == ("credential", "restart")
 
 
 async def test_publishing_wakes_without_waiting() -> None:

@@ -19,9 +19,14 @@ CHAT = "a:551199@s.whatsapp.net"
         (Filter(types=frozenset({"typing"})), False),
         (Filter(sessions=frozenset({"b"}), chats=frozenset({CHAT})), False),
         (Filter(sessions=frozenset()), False),
+        (Filter(visible=frozenset({"a"})), True),
+        (Filter(visible=frozenset({"b"})), False),
+        (Filter(visible=frozenset()), False),
+        (Filter(sessions=frozenset({"a"}), visible=frozenset({"b"})), False),
+        (Filter(chats=frozenset({CHAT}), visible=frozenset({"b"})), False),
     ],
 )
-def test_all_three_must_admit(filter_: Filter, *, expected: bool) -> None:
+def test_all_four_must_admit(filter_: Filter, *, expected: bool) -> None:
     """None is everything, an empty set nothing."""
     assert expected == filter_.admits("new_message", "a", CHAT)
 
@@ -32,6 +37,15 @@ def test_a_chat_filter_admits_the_state_of_the_chats_line() -> None:
     assert filter_.admits("connection_status", "a", None)
     assert not filter_.admits("connection_status", "b", None)
     assert not filter_.admits("qr", "a", None)
+
+
+def test_what_is_of_no_session_is_visible_to_all() -> None:
+    """The workspace's tags, for example; a filter by sessions leaves it out all the same."""
+    nothing: frozenset[str] = frozenset()
+    assert Filter(visible=nothing).admits("tag_updated", None, None)
+    assert not Filter(sessions=frozenset({"a"}), visible=nothing).admits("tag_updated", None, None)
+    line = Filter(chats=frozenset({CHAT}), visible=nothing)
+    assert not line.admits("connection_status", "a", None)
 
 
 def test_one_of_several_filters_is_enough() -> None:

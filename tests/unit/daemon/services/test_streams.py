@@ -5,11 +5,12 @@ import logging
 
 import pytest
 
-from daemon.auth.principal import Principal
+from daemon.auth.principal import Membership, Principal
 from daemon.errors import ApiError
 from daemon.hub.envelope import Cursor
 from daemon.hub.hub import Hub
 from daemon.hub.interest import Filter
+from daemon.metadata.models import Role
 from daemon.services.stream_query import StreamQuery
 from daemon.services.stream_session import StreamSession
 from daemon.services.streams import StreamLimits, StreamService
@@ -47,8 +48,10 @@ class Scene:
         ]
 
     async def still_valid(self, principal: Principal) -> bool:
-        """Fail for key:broken, deny key:gone."""
+        """Fail for key:broken, deny key:gone and viewers."""
         self.asked.append(principal.credential)
+        if principal.membership is not None and principal.membership.role == Role.VIEWER:
+            return False
         if principal.credential == "key:broken":
             raise OSError("the disk is full")
         return principal.credential != "key:gone"
@@ -58,13 +61,21 @@ class Scene:
         credential: str = "key:1",
         *,
         expires_at: int | None = None,
-        session: str | None = None,
+        sessions: frozenset[str] | None = None,
+        membership: Membership | None = None,
         greet: bool = True,
         query: StreamQuery | None = None,
     ) -> StreamSession:
         """Open a stream of acme."""
         principal = Principal(
-            "acme", "test", frozenset(), "api_key", credential, expires_at, session
+            "acme",
+            "test",
+            frozenset(),
+            "api_key",
+            credential,
+            expires_at,
+            sessions,
+            membership=membership,
         )
         return self.streams.open(principal, query or StreamQuery(), greet=greet)
 
@@ -86,16 +97,26 @@ def test_a_stream_opens_in_order() -> None:
     assert not any(b"other" in frame.json for frame in stream.due)
 
 
-def test_a_pairing_credential_sees_its_session_only() -> None:
-    """Whatever the filter asks for."""
+def test_a_stream_shows_no_session_that_its_owner_does_not_see() -> None:
+    """Whatever the filter asks for, in the past as well; what is of no session, it shows."""
     scene = Scene()
-    narrowed = scene.open(session="a")
+    start = Cursor("e1", 0)
+    own = frozenset({"a"})
+    narrowed = scene.open(sessions=own)
     assert [frame.session for frame in narrowed.own()] == [None, "a"]
-    elsewhere = scene.open(session="a", query=StreamQuery(sessions=("b",)))
-    scene.hub.publish(Published("acme", "qr", "a", None, 0, "live", b"{}"))
-    scene.hub.publish(Published("acme", "qr", "b", None, 0, "live", b"{}"))
-    assert [frame.session for frame in narrowed.take(list, 1000)] == ["a"]
+    elsewhere = scene.open(
+        sessions=own, query=StreamQuery(sessions=("b",), chats=("b:1111111@g.us",))
+    )
+    assert [frame.type for frame in elsewhere.own()] == ["hello"]
+    for session, chat in (("a", None), ("b", None), (None, None), ("b", "b:1111111@g.us")):
+        scene.hub.publish(Published("acme", "qr", session, chat, 0, "live", b"{}"))
+    assert [frame.session for frame in narrowed.take(list, 1000)] == ["a", None]
     assert None is elsewhere.take(list, 1000)
+    scene = Scene()
+    for session in ("a", "b"):
+        scene.hub.publish(Published("acme", "qr", session, None, 0, "live", b"{}"))
+    late = scene.open(sessions=own, query=StreamQuery(start))
+    assert [frame.session for frame in late.take(list, 1000)] == ["a"]
 
 
 async def test_pings_come_with_jitter_in_their_bounds() -> None:
@@ -162,6 +183,17 @@ async def test_a_credential_is_asked_about_once() -> None:
     assert sorted(scene.asked) == ["key:broken", "key:gone"]
     assert [stream.ended for stream in gone] == ["credential"] * 2
     assert None is broken.ended
+
+
+async def test_streams_of_one_credential_end_by_what_they_were_let_in_as() -> None:
+    """A stream that a user opened after a change of role stays, those from before end."""
+    scene = Scene()
+    before = [scene.open("jwt:1", membership=Membership(Role.VIEWER, None)) for _ in range(2)]
+    after = scene.open("jwt:1", membership=Membership(Role.AGENT, None))
+    await scene.streams.heartbeat.check_credentials()
+    assert [stream.ended for stream in before] == ["credential"] * 2
+    assert None is after.ended
+    assert scene.asked == ["jwt:1", "jwt:1"]
 
 
 async def test_a_blocked_stream_is_cut_when_it_ends() -> None:

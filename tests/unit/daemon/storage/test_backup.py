@@ -239,7 +239,7 @@ async def test_an_older_backup_is_brought_up(data_dir: Path, target: Path) -> No
             raw.execute(f"DROP TABLE {table}")
         for table in ("settings", "activity", "chat_aliases", "dead_letters", "sync_marks"):
             raw.execute(f"DROP TABLE {table}")
-        for table in ("members", "supabase_workspaces"):
+        for table in ("members", "supabase_workspaces", "jobs", "backups"):
             raw.execute(f"DROP TABLE {table}")
         raw.execute("PRAGMA user_version = 1")
     keep(data_dir, target)

@@ -7,6 +7,7 @@ from hypothesis import given, settings, strategies as st
 from sessions.cache import chats as module
 from sessions.cache.chats import ChatCache, ChatQuery, ChatRow
 from sessions.ids import ChatRef
+from sessions.ports import Annotation
 from tests.support.recorders import Json
 from tests.unit.sessions.cache.entries import entry, ref, row
 
@@ -110,6 +111,29 @@ def test_a_search_looks_at_a_bounded_number_of_rows_a_page(monkeypatch: pytest.M
 
 @settings(deadline=None)
 @given(
+    st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["s1", "s2", "s3"]), st.integers(0, 1))),
+    st.sets(st.sampled_from(["s1", "s2", "s3", "none"])),
+    st.sampled_from([None, "s1", "s2"]),
+    st.integers(1, 7),
+    st.booleans(),
+)
+def test_lists_of_some_sessions_are_the_whole_list_without_the_others(
+    rows: list[tuple[int, str, int]],
+    sessions: set[str],
+    session: str | None,
+    limit: int,
+    unread: bool,
+) -> None:
+    """In the same order, with the same filters, page by page."""
+    chats = filled(*(row(i, at, name, count) for i, (at, name, count) in enumerate(rows)))
+    whole = ChatQuery("w", limit=1000, session=session, unread=unread)
+    expected = [r.ref.jid for r in chats.page(whole).rows if r.ref.session in sessions]
+    seen = frozenset(sessions)
+    assert expected == listed(chats, session=session, unread=unread, limit=limit, sessions=seen)
+
+
+@settings(deadline=None)
+@given(
     st.lists(st.integers(0, 5), min_size=1, max_size=30),
     st.integers(1, 7),
     st.lists(st.tuples(st.integers(0, 29), st.integers(6, 9)), max_size=10),
@@ -142,7 +166,7 @@ def test_pages_cover_each_row_that_stays_exactly_once(
 
 OPERATIONS = st.lists(
     st.tuples(
-        st.sampled_from(["add", "touch", "read", "rename", "last", "remove"]),
+        st.sampled_from(["add", "touch", "read", "rename", "label", "last", "remove"]),
         st.integers(0, 12),
         st.integers(0, 400),
     ),
@@ -163,26 +187,33 @@ def test_the_books_are_right_whatever_happens(operations: list[tuple[str, int, i
             assert (known is None) == (chats.remove(ref(number, f"s{number % 2}")) is None)
         elif known is not None:
             with chats.unindexed(known):
-                if what == "touch":
-                    known.updated_at = value
-                elif what == "read":
-                    known.unread = value % 2
-                elif what == "rename":
-                    known.name = "x" * value * 30
-                else:
-                    known.last = entry("m", value, known.ref, text="x" * value)
+                change(known, what, value)
         books(chats)
 
 
-def books(chats: ChatCache) -> None:
+def change(known: ChatRow, what: str, value: int) -> None:
+    """Change one of the things that a row is ordered, listed or weighed by."""
+    if what == "touch":
+        known.updated_at = value
+    elif what == "read":
+        known.unread = value % 2
+    elif what == "label":
+        known.annotation = Annotation(b"", tuple("abc"[: value % 4]), value)
+    elif what == "rename":
+        known.name = "x" * value * 30
+    else:
+        known.last = entry("m", value, known.ref, text="x" * value)
+
+
+def books(chats: ChatCache, bound: int = 20_000) -> None:
     """Hold the indexes and weights of a cache against its rows."""
     rows = [chats._rows[key] for key in list(chats._rows)]  # noqa: SLF001 - books
-    assert chats.usage().used_bytes == sum(r.nbytes for r in rows) <= 20_000
-    expected: dict[tuple[str, str | None, bool], list[ChatRef]] = {}
+    assert chats.usage().used_bytes == sum(r.nbytes for r in rows) <= bound
+    expected: dict[tuple[str, str | None, str | None], list[ChatRef]] = {}
     for one in sorted(rows, key=lambda r: r.order):
         for session in (None, one.ref.session):
-            for unread in (False, True) if one.unread else (False,):
-                expected.setdefault((one.ref.workspace, session, unread), []).append(one.ref)
+            for label in (None, *one.labels):
+                expected.setdefault((one.ref.workspace, session, label), []).append(one.ref)
     indexes = {name: [r.ref for r in index] for name, index in chats._indexes.items()}  # noqa: SLF001 - books
     assert expected == indexes
 
@@ -195,6 +226,54 @@ def test_the_least_used_chats_make_room() -> None:
     assert 0 < len(listed(chats)) == len(listed(chats, unread=True)) < 9
     assert listed(chats)[0] == ref(8).jid
     books(chats)
+
+
+def labelled(number: int, *labels: str, unread: int = 0) -> ChatRow:
+    """Return a chat with labels; the higher its number, the older it is."""
+    made = row(number, 1000 - number, unread=unread)
+    made.annotation = Annotation(b'"x":1', labels, 100)
+    return made
+
+
+def test_chats_are_listed_by_labels_that_they_have_and_lack() -> None:
+    """All that are asked for, together with the other filters; none that is not to be there."""
+    chats = filled(
+        labelled(1, "a:ana", "t:1"),
+        labelled(2, "a:bob", unread=1),
+        labelled(3, "t:1", "t:2"),
+        row(4),
+    )
+    assert jids(1, 3) == listed(chats, labels=("t:1",), limit=1)
+    assert jids(3) == listed(chats, labels=("t:1", "t:2"))
+    assert listed(chats, labels=("t:1", "t:9")) == []
+    assert jids(3, 4) == listed(chats, lacking=("a:",))
+    assert jids(3) == listed(chats, lacking=("a:",), labels=("t:2",), session="s1")
+    assert jids(2) == listed(chats, labels=("a:bob",), unread=True)
+    assert [ref(1), ref(3)] == chats.labelled("w", "t:1")
+    books(chats, ROOMY)
+
+
+def test_a_chat_that_gets_other_labels_changes_lists() -> None:
+    """Also its weight and what it shows."""
+    chats = filled(labelled(1, "a:ana"), row(2))
+    for number, annotation in ((1, Annotation()), (2, Annotation(b'"x":2', ("a:ana",), 50))):
+        one = chats.peek(ref(number))
+        assert one is not None
+        with chats.unindexed(one):
+            one.annotation = annotation
+    assert jids(2) == listed(chats, labels=("a:ana",))
+    books(chats, ROOMY)
+    shown = [msgspec.json.decode(one.render()) for one in chats.page(ChatQuery("w")).rows]
+    assert sorted(chat.get("x", 0) for chat in shown) == [0, 2]
+
+
+def test_a_page_of_a_label_costs_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shortest list is read: a rare label is found among many chats at once."""
+    monkeypatch.setattr(module, "MAX_LOOKED_AT", 3)
+    many = [labelled(number, "s:closed") for number in range(1, 200)]
+    chats = filled(*many, labelled(300, "s:closed", "t:rare"))
+    page = chats.page(ChatQuery("w", labels=("s:closed", "t:rare")))
+    assert ([one.ref for one in page.rows], page.next) == ([ref(300)], None)
 
 
 def test_a_row_over_the_bound_is_not_kept() -> None:

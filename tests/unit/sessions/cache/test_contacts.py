@@ -53,6 +53,25 @@ def test_pages_go_by_session_and_jid() -> None:
     assert contacts.page("nobody", None, None, 5) == ([], None)
 
 
+def test_pages_show_no_session_that_is_not_visible() -> None:
+    """Page by page, also behind a place in a session that is not."""
+    contacts = ContactCache(100_000)
+    for session in ("s1", "s2", "s3"):
+        for number in (1, 2):
+            contacts.learn(SessionKey("w", session), contact(number, session))
+    visible = frozenset({"s1", "s3", "none"})
+    first, after = contacts.page("w", None, None, 3, visible)
+    second, end = contacts.page("w", None, after, 3, visible)
+    assert [one.session for one in [*first, *second]] == ["s1", "s1", "s3", "s3"]
+    assert end is None
+    assert contacts.page("w", "s2", None, 5, visible) == ([], None)
+    assert contacts.page("w", None, None, 5, frozenset()) == ([], None)
+    behind, _ = contacts.page("w", None, ("s2", contact(1).jid), 5, visible)
+    assert [one.session for one in behind] == ["s3", "s3"]
+    named, _ = contacts.page("w", "s3", None, 5, visible)
+    assert named == [contact(1, "s3"), contact(2, "s3")]
+
+
 def test_a_session_that_goes_takes_its_contacts_along() -> None:
     """Only its own."""
     contacts = ContactCache(100_000)

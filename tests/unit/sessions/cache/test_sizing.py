@@ -16,7 +16,7 @@ from tests.unit.sessions.cache.entries import entry, ref, row
 _SCRIPT = Path(__file__).parents[3] / "support" / "measure_sizes.py"
 
 
-@pytest.mark.parametrize("kind", ["messages", "chats", "contacts"])
+@pytest.mark.parametrize("kind", ["messages", "chats", "contacts", "annotated"])
 def test_estimates_are_near_what_is_measured(kind: str) -> None:
     """50,000 of a kind grow a process by what the books say, within a quarter."""
     command = [sys.executable, "-I", str(_SCRIPT), kind, "50000"]
