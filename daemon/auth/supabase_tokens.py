@@ -98,7 +98,7 @@ class SupabaseTokens:
         if not _KEY_ID.fullmatch(key_id) or key_id == _SECRET_KEY:
             return None
         key = await self._keys.get(key_id)
-        if key is None or key.algorithm != algorithm:
+        if key is None:
             return None
         payload = _decoded(token, key.key, key.algorithm)
         return (key_id, payload) if payload is not None else None

@@ -83,11 +83,18 @@ class Heartbeat:
             await self.check_credentials()
 
     async def check_credentials(self) -> None:
-        """Ask of each credential, once however many streams it has, and end those that ended."""
-        principals = {stream.principal.credential: stream.principal for stream in self.streams}
-        for credential, principal in principals.items():
-            if not await self._valid(principal):
-                self._hub.disconnect(credential, "credential")
+        """Ask of each credential, once however many streams it has, and end those that ended.
+
+        Streams of one credential may differ in when it ends, and in what its user was let in as.
+        """
+        alike: dict[tuple[object, ...], list[StreamSession]] = {}
+        for stream in self.streams:
+            who = stream.principal
+            alike.setdefault((who.credential, who.expires_at, who.membership), []).append(stream)
+        for streams in alike.values():
+            if not await self._valid(streams[0].principal):
+                for stream in streams:
+                    stream.end("credential")
 
     async def _valid(self, principal: Principal) -> bool:
         try:

@@ -41,11 +41,9 @@ def filter_of(principal: Principal, query: StreamQuery) -> Filter:
     """
     if max(map(len, query[1:])) > MAX_NAMES:
         raise ApiError("invalid_parameter", f"A filter names at most {MAX_NAMES} of a kind.")
-    sessions = _sessions(query.sessions)
-    if principal.session is not None:
-        own = frozenset({principal.session})
-        sessions = own if sessions is None else own & sessions
-    return Filter(sessions, _chats(query.chats), _types(query.types))
+    return Filter(
+        _sessions(query.sessions), _chats(query.chats), _types(query.types), principal.sessions
+    )
 
 
 def _sessions(names: tuple[str, ...]) -> frozenset[str] | None:

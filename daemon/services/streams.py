@@ -83,11 +83,10 @@ class StreamService:
         """
         filter_ = filter_of(principal, query)
         self._admit(principal)
-        workspace, credential = principal.workspace, principal.credential
-        subscriber = self._hub.subscribe(workspace, frozenset({filter_}), query.after, credential)
+        subscriber = self._hub.subscribe(principal.workspace, frozenset({filter_}), query.after)
         stream = StreamSession(self._hub, self._clock, principal, subscriber)
         self._streams.add(stream)
-        self._by_credential[credential] += 1
+        self._by_credential[principal.credential] += 1
         stream.on_close(lambda: self._forget(stream))
         stream.on_close(self._on_open(principal, lambda: stream.end("credential")))
         if greet:

@@ -115,6 +115,11 @@ class MemoryJournal:
         rows = [row for row in self.rows.values() if row.state in ("accepted", "trying")]
         return sorted(rows, key=lambda row: row.at)
 
+    async def finished(self, since: int) -> list[SendRow]:
+        """Return what is finished; nothing here is marked at a time."""
+        rows = [row for row in self.rows.values() if row.state not in ("accepted", "trying")]
+        return sorted(rows, key=lambda row: row.at)
+
     def states(self) -> list[str]:
         """Return the state of each row."""
         return [row.state for row in self.rows.values()]

@@ -78,12 +78,12 @@ class Members:
 
     async def delete(self, who: Principal, user: str, expected: int | None) -> None:
         """Remove a member."""
-        standing = self._core.require(who, Ability.MANAGE_MEMBERS)
+        standing, visible = self._core.require(who, Ability.MANAGE_MEMBERS), who.sessions
 
         def make(current: Member | None) -> Change:
             member = _found(current)
             _check_owner(standing, member.role)
-            _check_shown(standing, None)
+            _check_shows(None, visible)  # to be no member is to see all that the scopes open
             change = gone(member, standing.actor, "member_removed", self._core.clock)
             return change._replace(data={"user": user, "role": member.role})
 
@@ -129,29 +129,19 @@ def _check(
     beyond = (ROLES[after.role] | _added(after)) - had - standing.abilities()
     if beyond:
         raise ApiError("missing_ability", f"You cannot give {min(beyond)}: you do not have it.")
-    shows_more = before is None or before.sessions != after.sessions
-    if shows_more and not _within(after.sessions, visible):
+    if before is None or before.sessions != after.sessions:
+        _check_shows(after.sessions, visible)
+
+
+def _check_shows(sessions: tuple[str, ...] | None, visible: frozenset[str] | None) -> None:
+    """Refuse to let somebody see sessions (None: all) that are not visible to oneself."""
+    if visible is not None and (sessions is None or not visible.issuperset(sessions)):
         raise ApiError("missing_ability", "You cannot show sessions that you do not see.")
-
-
-def _within(sessions: tuple[str, ...] | None, visible: frozenset[str] | None) -> bool:
-    """Tell whether the sessions (None: all) are among the visible ones (None: all are)."""
-    return visible is None or (sessions is not None and visible.issuperset(sessions))
 
 
 def _check_owner(standing: Standing, role: Role) -> None:
     if role is Role.OWNER and not standing.may(Ability.MANAGE_OWNERS):
         raise ApiError("missing_ability", f"This needs the ability {Ability.MANAGE_OWNERS}.")
-
-
-def _check_shown(standing: Standing, sessions: tuple[str, ...] | None) -> None:
-    """Refuse to let somebody see more sessions than one does oneself: None is all of them.
-
-    Who is no member any more sees all, with a token of the workspace's secret.
-    """
-    own = standing.member.sessions if standing.member else None
-    if own is not None and (sessions is None or not set(own).issuperset(sessions)):
-        raise ApiError("missing_ability", "You cannot show sessions that you do not see yourself.")
 
 
 def _added(member: Member) -> set[Ability]:
