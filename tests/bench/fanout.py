@@ -6,16 +6,17 @@ The server has one core, the client another. Each delivery is counted where it a
 from __future__ import annotations
 
 import argparse
-import os
 import selectors
 import socket
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import NamedTuple
+
+from tests.bench import cores
+from tests.bench.figures import Figure, Report, ratio
 
 VARIANTS = {
     "naive": "queue and encoding a client, EventSourceResponse",
@@ -41,15 +42,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", action="append", choices=list(VARIANTS))
 
 
-def run(options: argparse.Namespace) -> None:
-    """Measure in turns and print the table."""
+def run(options: argparse.Namespace) -> Report:
+    """Measure in turns."""
     names = options.variant or list(VARIANTS)
     samples: dict[tuple[str, int], list[Sample]] = {}
-    for _ in range(options.rounds):
-        for name in names:
-            for burst, sample in _measure(name, options).items():
-                samples.setdefault((name, burst), []).append(sample)
-    _print(names, samples, options.streams)
+    with cores.on(cores.LOAD):
+        for _ in range(options.rounds):
+            for name in names:
+                for burst, sample in _measure(name, options).items():
+                    samples.setdefault((name, burst), []).append(sample)
+    return _report(names, samples, options.streams)
 
 
 def _measure(name: str, options: argparse.Namespace) -> dict[int, Sample]:
@@ -66,12 +68,10 @@ def _measure(name: str, options: argparse.Namespace) -> dict[int, Sample]:
 
 @contextmanager
 def _server(name: str) -> Iterator[int]:
-    child = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.fanout_server", name], stdout=subprocess.PIPE
-    )
+    command = [sys.executable, "-m", "tests.bench.fanout_server", name]
+    with cores.on(cores.MEASURED):
+        child = subprocess.Popen(command, stdout=subprocess.PIPE)
     try:
-        _pin(child.pid, 0)
-        _pin(0, 1)
         assert child.stdout is not None
         yield int(child.stdout.readline())
     finally:
@@ -79,12 +79,6 @@ def _server(name: str) -> Iterator[int]:
         child.wait()
         if child.stdout is not None:
             child.stdout.close()
-
-
-def _pin(pid: int, core: int) -> None:
-    cores = sorted(os.sched_getaffinity(0) if pid else range(os.cpu_count() or 1))
-    with suppress(OSError):  # a box with one core measures both on it
-        os.sched_setaffinity(pid, {cores[core % len(cores)]})
 
 
 def _request(port: int, target: str) -> socket.socket:
@@ -154,24 +148,19 @@ class Client:
             stream.close()
 
 
-def _print(names: list[str], samples: dict[tuple[str, int], list[Sample]], streams: int) -> None:
-    def median(name: str, burst: int, field: int) -> float:
-        return statistics.median(sample[field] for sample in samples[name, burst])
-
+def _report(names: list[str], samples: dict[tuple[str, int], list[Sample]], streams: int) -> Report:
     reference = "naive" if "naive" in names else names[0]
-    lines = [
-        f"SSE fan-out, {streams} streams, medians; deliveries/s as a ratio to {reference}.",
-        "",
-    ]
-    lines += [
-        "| | one event a write | 8 events a burst | us CPU (one) | KB a stream |",
-        "|---|---|---|---|---|",
-    ]
+    figures: list[Figure] = []
+    for burst, what in ((1, "one event a write"), (8, "8 events a burst")):
+        rates = {
+            name: Figure(f"{name}, {what}", [sample.rate for sample in samples[name, burst]], "/s")
+            for name in names
+        }
+        for name, rate in rates.items():
+            figures += [rate, ratio(f"{name} ÷ {reference}, {what}", rate, rates[reference])]
     for name in names:
-        cells = [
-            f"{median(name, burst, 0) / 1000:.0f}k/s ({median(name, burst, 0) / median(reference, burst, 0):.2f}x)"
-            for burst in (1, 8)
-        ]
-        cells += [f"{median(name, 1, 1):.2f}", f"{median(name, 1, 2) / 1024:.1f}"]
-        lines.append(f"| {name}: {VARIANTS[name]} | {' | '.join(cells)} |")
-    sys.stdout.write("\n".join(lines) + "\n")
+        ones = samples[name, 1]
+        figures.append(Figure(f"{name}, CPU a delivery", [one.cpu_us for one in ones], "µs"))
+        figures.append(Figure(f"{name}, a stream", [one.memory / 1024 for one in ones], "KB"))
+    notes = [f"{name}: {VARIANTS[name]}" for name in names]
+    return Report(f"SSE fan-out, {streams} streams, deliveries a second", figures, notes)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
-import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sessions.models import from_iso
+from tests.bench.figures import Figure, Report
 from tests.support.daemon import Daemon, User
 
 
@@ -25,12 +25,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--per-second", type=int, default=200)
 
 
-def run(options: argparse.Namespace) -> None:
-    """Measure and print."""
-    asyncio.run(_measure(options.messages, options.per_second))
+def run(options: argparse.Namespace) -> Report:
+    """Measure."""
+    return asyncio.run(_measure(options.messages, options.per_second))
 
 
-async def _measure(messages: int, per_second: int) -> None:
+async def _measure(messages: int, per_second: int) -> Report:
     loop = asyncio.get_running_loop()
     with tempfile.TemporaryDirectory() as folder:
         daemon = Daemon(Path(folder) / "data", settings={"ZAPD_RATE_LIMIT": "100000"})
@@ -42,10 +42,14 @@ async def _measure(messages: int, per_second: int) -> None:
             trips = [await _trip(user) for _ in range(200)]
             delays = await _delays(user, messages, per_second)
         await daemon.end()
-    _say(f"start to /readyz          {ready:8.2f} s")
-    _print("GET /livez", trips)
-    _print(f"message, {per_second}/s", delays)
-    _say(f"ratio of the medians      {statistics.median(delays) / statistics.median(trips):8.2f}")
+    share = statistics.median(delays) / statistics.median(trips)
+    figures = [
+        Figure("start to /readyz", [ready], "s"),
+        *_percentiles("GET /livez", trips),
+        *_percentiles(f"message, {per_second}/s", delays),
+        Figure("message ÷ GET /livez, medians", [share], "×"),
+    ]
+    return Report("A message from the scripted phone to an open stream", figures)
 
 
 async def _trip(user: User) -> float:
@@ -69,10 +73,6 @@ async def _delays(user: User, messages: int, per_second: int) -> list[float]:
     return delays
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-
-
-def _print(name: str, values: list[float]) -> None:
+def _percentiles(name: str, values: list[float]) -> list[Figure]:
     cut = statistics.quantiles(values, n=100)
-    _say(f"{name:25} {cut[49]:8.2f} ms median, {cut[98]:.2f} ms p99")
+    return [Figure(f"{name}, p50", [cut[49]], "ms"), Figure(f"{name}, p99", [cut[98]], "ms")]
