@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +19,14 @@ class Waiter(Protocol):
 
     def wake(self, seen: int) -> None:
         """Go on: nothing up to the offset ``seen`` that is unread matches."""
+        ...
+
+
+class Reader(Protocol):
+    """What a group hands frames to without waking a task."""
+
+    def serve(self, seen: int) -> None:
+        """Send what follows; nothing up to the offset ``seen`` that is unread matches."""
         ...
 
 
@@ -43,9 +52,20 @@ class Group:
 
     ``matched`` counts the JSON bytes that ever matched: a subscriber's lag is a difference.
     ``since`` is the ring's head when the group was made: from there on ``last_match`` is known.
+    ``due`` is the offset before the first match that ``readers`` are still to be handed, if any.
     """
 
-    __slots__ = ("batches", "interest", "last_match", "matched", "members", "since", "waiting")
+    __slots__ = (
+        "batches",
+        "due",
+        "interest",
+        "last_match",
+        "matched",
+        "members",
+        "readers",
+        "since",
+        "waiting",
+    )
 
     def __init__(self, interest: Interest, since: int) -> None:
         self.interest = interest
@@ -54,6 +74,8 @@ class Group:
         self.matched = 0
         self.members = 0
         self.waiting: dict[Waiter, None] = {}
+        self.readers: dict[Reader, None] = {}
+        self.due: int | None = None
         self.batches: dict[Framing, Batch] = {}
 
     def offer(self, frame: Frame) -> None:
@@ -67,6 +89,16 @@ class Group:
         waiting, self.waiting = self.waiting, {}
         for waiter in waiting:
             waiter.wake(frame.offset - 1)
+        if self.readers and self.due is None:
+            self.due = frame.offset - 1
+            asyncio.get_running_loop().call_soon(self._hand_out)
+
+    def _hand_out(self) -> None:
+        """Let the readers send, in one turn of the loop: what was published in one go is one write."""
+        due, self.due = self.due, None
+        if due is not None:
+            for reader in list(self.readers):
+                reader.serve(due)
 
 
 _Route = dict[str, dict[Group, None]]
@@ -116,6 +148,12 @@ class Channel:
                 self._all[group] = None
         group.members += 1
         return group
+
+    def forget_past(self) -> None:
+        """Drop all frames, and what was framed for those that share a place."""
+        self.ring.clear()
+        for group in self._groups.values():
+            group.batches.clear()
 
     def leave(self, group: Group) -> None:
         """Take one member off, and forget the group that has none."""

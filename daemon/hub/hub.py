@@ -143,6 +143,23 @@ class Hub:
             self._slow += subscriber.ended == "slow"
             subscriber.close()
 
+    def forget_past(self, workspace: str) -> int:
+        """Drop all events of a workspace, and end its streams; return how many events those were.
+
+        For when something in them must be nowhere any more. Whoever comes back is told to read
+        anew (``too_old``), also who had missed nothing: what they read before may be gone too.
+        """
+        channel = self._channels.get(workspace)
+        if channel is None:
+            return 0
+        count, before = len(channel.ring), channel.ring.bytes
+        channel.forget_past()
+        self._bytes += channel.ring.bytes - before
+        for subscriber in list(self._subscribers):
+            if subscriber.workspace == workspace:
+                subscriber.end("slow")
+        return count
+
     def sweep(self) -> None:
         """End as slow those whose blocked send lets too much wait, or lasts too long.
 

@@ -73,6 +73,12 @@ class Ring:
         """Drop the oldest down to so many bytes, this once. Called when all rings are over theirs."""
         self._shrink(self._max_events, max_bytes)
 
+    def clear(self) -> None:
+        """Drop all, and skip an offset: whoever resumes, from the head too, has missed something."""
+        self._frames, self._dead, self.bytes = [], 0, 0
+        self.head += 1
+        self.first = self.head + 1
+
     def _shrink(self, max_events: int, max_bytes: int) -> None:
         while len(self) > 1 and (len(self) > max_events or self.bytes > max_bytes):
             self._drop_oldest()

@@ -40,6 +40,7 @@ class Subscriber:
         "_live",
         "_mark",
         "_ring",
+        "_send",
         "announced",
         "busy",
         "cursor",
@@ -54,6 +55,7 @@ class Subscriber:
         self._ring = channel.ring
         self._group = channel.join(interest)
         self._future: asyncio.Future[None] | None = None
+        self._send: Callable[[], bool] | None = None
         self._live = cursor == channel.ring.head
         self._mark = self._group.matched
         self.cursor = cursor
@@ -64,6 +66,11 @@ class Subscriber:
         self.taken = 0
         """How many takes gave something; the sweep sees by it whether a send goes on."""
         self.on_end: Callable[[EndReason], None] | None = None
+
+    @property
+    def workspace(self) -> str:
+        """The workspace that it reads."""
+        return self._channel.workspace
 
     @property
     def lag(self) -> int:
@@ -138,16 +145,36 @@ class Subscriber:
             stop = frame.offset
         return found, stop, size
 
-    def park(self) -> asyncio.Future[None] | None:
+    def park(self, send: Callable[[], bool] | None = None) -> asyncio.Future[None] | None:
         """Return what to await until it is worth looking again, None if it is now.
 
-        Called by the subscriber's own transport, which awaits it, before any other call.
+        Called by the subscriber's own transport, which awaits it, before any other call. With
+        ``send``, what matches meanwhile is not worth it: ``send`` takes and sends it, without
+        waiting or raising, and returns whether that was all and more would be taken at once.
         """
         if self.ended or self.cursor != self._ring.head:
             return None
         self._future = asyncio.get_running_loop().create_future()
-        self._group.waiting[self] = None
+        self._send = send
+        if send is None:
+            self._group.waiting[self] = None
+        else:
+            self._group.readers[self] = None
         return self._future
+
+    def serve(self, seen: int) -> None:
+        """Send what follows without a turn of the transport's task. Called by the group."""
+        if self._send is None or self._future is None or self._future.done():
+            return
+        self.cursor = max(self.cursor, seen)
+        if not self._send():
+            self._unpark()
+
+    def _unpark(self) -> None:
+        self._group.waiting.pop(self, None)
+        self._group.readers.pop(self, None)
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
 
     async def wait(self) -> None:
         """Return when it is worth looking again; at least the others had their turn."""
@@ -163,11 +190,15 @@ class Subscriber:
             raise
 
     def wake(self, seen: int | None = None) -> None:
-        """End a :meth:`wait`. Who waits has missed nothing that matches up to ``seen`` (the head)."""
+        """End a :meth:`wait`. Who waits has missed nothing that matches up to ``seen``.
+
+        Without it: up to the head, or to what its group is about to hand out.
+        """
         if self._future is not None and not self._future.done():
-            self._group.waiting.pop(self, None)
-            self.cursor = self._ring.head if seen is None else seen
-            self._future.set_result(None)
+            if seen is None:
+                seen = self._ring.head if self._group.due is None else self._group.due
+            self.cursor = max(self.cursor, seen)
+            self._unpark()
 
     def end(self, reason: EndReason) -> None:
         """Give nothing from now on. The first reason stays."""
@@ -188,5 +219,5 @@ class Subscriber:
     def close(self) -> None:
         """Leave the workspace. Called once, by the hub."""
         self.end("gone")
-        self._group.waiting.pop(self, None)
+        self._unpark()
         self._channel.leave(self._group)

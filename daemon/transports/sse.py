@@ -110,14 +110,24 @@ class EventStream(EventSourceResponse):
                 await stream.wait()
 
     async def _pump_chunks(self, body: Body) -> None:
-        """The same for our server's connections: a third of the time a delivery."""
+        """The same for our server's connections: a quarter of the time a delivery.
+
+        What comes while the task waits is written from where it was published.
+        """
         stream, subscriber = self._stream, self._stream.subscriber
+
+        def send() -> bool:
+            chunk = None if body.lost() else subscriber.take(frame_chunks, BATCH_BYTES)
+            if chunk is not None:
+                body.write(chunk)
+            return subscriber.caught_up and not (body.full or body.lost())
+
         while not (subscriber.ended or body.lost()):
             if stream.due:
                 body.write(_chunk(self._own()))
             elif (chunk := subscriber.take(frame_chunks, BATCH_BYTES)) is not None:
                 body.write(chunk)
-            elif (parked := subscriber.park()) is not None:
+            elif (parked := subscriber.park(send)) is not None:
                 await parked
             else:
                 await asyncio.sleep(0)

@@ -87,7 +87,8 @@ class Zapd(Variant):
 
     def idle(self) -> bool:
         channel = self.hub._channels["acme"]  # noqa: SLF001 - counts at no cost
-        return all(len(group.waiting) == group.members for group in channel._all)  # noqa: SLF001 - measured from inside
+        groups = channel._all  # noqa: SLF001 - measured from inside
+        return all(g.due is None and len(g.waiting) + len(g.readers) == g.members for g in groups)
 
     def stream(self) -> Any:  # noqa: ANN401 - an endpoint
         endpoint = sse_endpoint(self.streams)

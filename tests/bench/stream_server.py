@@ -60,9 +60,9 @@ class Publisher:
             self._hub.publish(Published(DEFAULT, "presence", "main", None, 0, "live", data))
 
     def idle(self) -> bool:
-        """Tell whether all streams wait for more: none holds anything, no socket is full."""
+        """Tell whether all streams wait for more: none is owed anything, no socket is full."""
         groups = self._hub._channels[DEFAULT]._groups.values()  # noqa: SLF001 - counts at no cost
-        return all(len(group.waiting) == group.members for group in groups)
+        return all(g.due is None and len(g.readers) == g.members for g in groups)
 
     async def burst(self, seconds: float) -> int:
         """Publish as fast as it is taken."""

@@ -228,3 +228,95 @@ async def test_another_wish_begins_at_the_place() -> None:
     assert subscriber.interest == EVERYTHING
     scene.publish("b")
     assert take(subscriber) == [3]
+
+
+class Connection:
+    """A transport that is written to without a task: it takes and sends by itself."""
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        self.subscriber = subscriber
+        self.sent: list[int] = []
+        self.is_full = False
+
+    def send(self) -> bool:
+        """Send what follows."""
+        self.sent += take(self.subscriber) or []
+        return self.subscriber.caught_up and not self.is_full
+
+
+async def a_turn() -> None:
+    """Let the loop call what is due."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+async def test_a_parked_reader_sends_without_its_task() -> None:
+    """What is published in one go is sent in one; the task sleeps on."""
+    scene = Scene()
+    subscriber = scene.subscriber(A)
+    connection = Connection(subscriber)
+    parked = subscriber.park(connection.send)
+    assert parked is not None
+    scene.publish("a", "b", "a")
+    assert connection.sent == []
+    await a_turn()
+    scene.publish("a")
+    await a_turn()
+    assert (connection.sent, parked.done()) == ([1, 3, 4], False)
+
+
+async def test_a_full_connection_wakes_the_task_and_gets_no_more() -> None:
+    """The task drains it; what is published meanwhile is there for its next take."""
+    scene = Scene()
+    subscriber = scene.subscriber()
+    connection = Connection(subscriber)
+    connection.is_full = True
+    parked = subscriber.park(connection.send)
+    assert parked is not None
+    scene.publish("a")
+    await a_turn()
+    scene.publish("a")
+    await a_turn()
+    assert (connection.sent, parked.done(), take(subscriber)) == ([1], True, [2])
+
+
+async def test_a_ping_before_the_hand_out_loses_nothing() -> None:
+    """Woken between an event and its turn, the reader stands before the event, not at the head."""
+    scene = Scene()
+    subscriber = scene.subscriber(A)
+    connection = Connection(subscriber)
+    parked = subscriber.park(connection.send)
+    assert parked is not None
+    scene.publish("b", "a")
+    subscriber.wake()
+    assert (parked.done(), subscriber.cursor) == (True, 1)
+    await a_turn()
+    assert (connection.sent, take(subscriber)) == ([], [2])
+
+
+async def test_who_parks_before_the_hand_out_of_others_is_sent_nothing_twice() -> None:
+    """It has taken what the others are still owed."""
+    scene = Scene()
+    other, late = scene.subscriber(), scene.subscriber()
+    others, lates = Connection(other), Connection(late)
+    assert other.park(others.send) is not None
+    scene.publish("a")
+    assert take(late) == [1]
+    assert late.park(lates.send) is not None
+    await a_turn()
+    assert (others.sent, lates.sent) == ([1], [])
+
+
+async def test_a_cancelled_or_closed_reader_is_sent_nothing() -> None:
+    """Its connection may be gone."""
+    scene = Scene()
+    cancelled, closed = scene.subscriber(), scene.subscriber()
+    connections = Connection(cancelled), Connection(closed)
+    parked = cancelled.park(connections[0].send)
+    assert parked is not None
+    assert closed.park(connections[1].send) is not None
+    scene.publish("a")
+    parked.cancel()
+    closed.close()
+    await a_turn()
+    assert [connection.sent for connection in connections] == [[], []]
