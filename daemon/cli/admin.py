@@ -169,6 +169,12 @@ async def _login_link(desk: Desk, args: argparse.Namespace) -> None:
     out(login_url(base, token))
 
 
+async def _export(desk: Desk, args: argparse.Namespace) -> None:
+    from daemon.cli.export import export  # noqa: PLC0415 - the engine's parts, which others need not
+
+    await export(desk, args)
+
+
 def _names(scopes: frozenset[Scope] | None) -> tuple[str, ...] | None:
     return None if scopes is None else tuple(sorted(scopes))
 
@@ -188,4 +194,5 @@ COMMANDS: dict[str, Command] = {
     "token": _token,
     "login-link": _login_link,
     **dead_letters.COMMANDS,
+    "export": _export,
 }

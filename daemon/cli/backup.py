@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING
 from daemon.cli.texts import FAILED, OK, note, out
 from daemon.clock import SystemClock
 from daemon.storage.backup import make
+from daemon.storage.backups import note_backup
+from daemon.storage.database import Database
+from daemon.storage.failures import StorageError
 from daemon.storage.restore import restore
 from sessions.models import iso
 
@@ -31,11 +35,24 @@ def _backup(data_dir: Path, file: str | None, now: str) -> int:
     if target.is_dir():
         target /= f"zapd-{_stamp(now)}.tar"
     made = make(data_dir, target, zapd=_version(), made_at=now)
+    asyncio.run(_remember(data_dir, target.absolute()))
     note(f"{made.files} files, {made.size / 1e6:.1f} MB; it holds the keys of linked devices")
     out(str(target))
     for path in made.left_out:
         note(f"left out, since it is damaged: {path}")
     return FAILED if made.left_out else OK
+
+
+async def _remember(data_dir: Path, target: Path) -> None:
+    """Write down where the backup is: an erasure names those that hold what it erased."""
+    try:
+        database = await Database.open(data_dir)
+        try:
+            await note_backup(database, str(target), SystemClock().now_ms())
+        finally:
+            await database.close()
+    except StorageError as error:
+        note(f"where it is could not be written down, so that no erasure will name it: {error}")
 
 
 def _restore(data_dir: Path, source: Path, now: str) -> int:

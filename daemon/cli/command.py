@@ -102,7 +102,7 @@ def _env_example(args: argparse.Namespace) -> int:
 def _supabase_sql(args: argparse.Namespace) -> int:
     from daemon.cli.supabase import write_sql  # noqa: PLC0415 - late on purpose
 
-    return write_sql(args.write)
+    return write_sql(args.write, args.after)
 
 
 def _doctor(settings: Settings, _: argparse.Namespace, env: Env) -> int:

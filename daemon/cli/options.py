@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     _add_sign_in(commands)
     _add_supabase(commands)
     _add_backup(commands)
+    _add_export(commands)
     for name, text in (
         ("check-config", "tell every setting, or what is wrong with them"),
         ("doctor", "tell what is missing on this machine"),
@@ -126,6 +127,9 @@ def _add_supabase(commands: _Commands) -> None:
     sql.add_argument(
         "--write", metavar="DIR", help="write it as files, such as into supabase/migrations"
     )
+    sql.add_argument(
+        "--after", metavar="VERSION", help="only what came after this migration (its 14 digits)"
+    )
     _command(group, "check", "tell what the project lacks", "supabase check")
     letters = _data_dir(
         _command(group, "letters", "list the changes that it refused for good", "supabase letters")
@@ -145,3 +149,16 @@ def _add_backup(commands: _Commands) -> None:
         _command(commands, "restore", "put a backup back; what is there is set aside")
     )
     restore.add_argument("file", metavar="FILE")
+
+
+def _add_export(commands: _Commands) -> None:
+    export = _data_dir(
+        _command(commands, "export", "write what is kept into a zip, also while the daemon runs")
+    )
+    export.add_argument("file", nargs="?", metavar="FILE", help="zapd-export-….zip unless told")
+    export.add_argument("--workspace", default="default")
+    which = export.add_mutually_exclusive_group()
+    which.add_argument("--chat", metavar="ID", help="one chat only: {session}:{jid}")
+    which.add_argument("--contact", metavar="NUMBER", help="one person only")
+    export.add_argument("--session", help="with --contact: of this session only")
+    export.add_argument("--format", choices=("jsonl", "csv"), default="jsonl")

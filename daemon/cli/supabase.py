@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.cli.texts import FAILED, OK, CommandError, note, out
-from daemon.metadata.migrations import migrations
+from daemon.metadata.migrations import Migration, migrations
 from daemon.metadata.schema import CHECK, SCHEMA, faults
 
 if TYPE_CHECKING:
@@ -40,15 +40,21 @@ class Unusable(Exception):
         self.advice = advice
 
 
-def write_sql(directory: str | None) -> int:
-    """Print the migrations, or write them as files into ``directory``."""
+def write_sql(directory: str | None, after: str | None = None) -> int:
+    """Print the migrations, or write them as files into ``directory``.
+
+    ``after`` is the version of one (the digits of its name): those that came later.
+    """
+    wanted = _later(after) if after else migrations()
+    if not wanted:
+        note(f"nothing is later than {after}")
     if directory is None:
-        for migration in migrations():
+        for migration in wanted:
             sys.stdout.write(f"-- {migration.name}\n\n{migration.sql}\n")
         return OK
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
-    for migration in migrations():
+    for migration in wanted:
         path = folder / migration.name
         if path.exists() and path.read_text("utf-8") != migration.sql:
             raise CommandError(
@@ -58,6 +64,13 @@ def write_sql(directory: str | None) -> int:
         path.write_text(migration.sql, "utf-8")
         note(f"wrote {path}")
     return OK
+
+
+def _later(version: str) -> list[Migration]:
+    names = [migration.version for migration in migrations()]
+    if version not in names:
+        raise CommandError(f"{version} is none of zapd's migrations. They are: {', '.join(names)}.")
+    return migrations()[names.index(version) + 1 :]
 
 
 def check(settings: Settings) -> int:

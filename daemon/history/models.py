@@ -42,6 +42,8 @@ class StoredChat(NamedTuple):
     archived: bool
     pinned: bool
     muted_until: int | None
+    mark: int = 0
+    """Up to where of the session's journal the row counts what came in; 0: nobody knows."""
 
 
 class StoredContact(NamedTuple):
@@ -111,12 +113,18 @@ State = Literal["off", "ok", "behind", "failing"]
 class Health(NamedTuple):
     """How history stands. ``behind``: the spill file is in use; ``failing``: storage refuses.
 
-    ``backlog`` and ``spilled`` are records that are not in the store yet.
+    ``backlog`` (in RAM) and ``spilled`` (in the spill file) are records that are not in the store
+    yet; ``written``, ``lost`` and ``refused`` count since the start. ``lost`` had no room in
+    backlog and spill; ``refused`` are records that no store could ever hold.
     """
 
     state: State
     sentence: str | None = None
     user_action: str | None = None
     backlog: int = 0
+    backlog_bytes: int = 0
     spilled: int = 0
+    spilled_bytes: int = 0
     written: int = 0
+    lost: int = 0
+    refused: int = 0

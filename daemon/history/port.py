@@ -28,6 +28,10 @@ class HistoryFailed(Exception):
         self.user_action = user_action
 
 
+class RecordRefused(HistoryFailed):
+    """One of the batch's records can never be stored: found by halving, it is left out."""
+
+
 class HistoryStore(Protocol):
     """Where the past is kept. Every read stays inside the workspace that its argument names.
 
@@ -38,7 +42,8 @@ class HistoryStore(Protocol):
     async def write(self, records: Sequence[Record]) -> None:
         """Apply the records in order, all or none; the same ones twice change nothing.
 
-        They would survive a killed process when it returns (a power cut may cost the last second).
+        They would survive a killed process when it returns; a power cut may cost what the system
+        had not put on the disk yet, up to half a minute.
         """
         ...
 
@@ -74,6 +79,51 @@ class HistoryStore(Protocol):
         """Yield the contacts of all workspaces in batches; for the warm start."""
         ...
 
+    async def find(self, workspace: str, ids: Sequence[str]) -> list[tuple[Place, StoredMessage]]:
+        """Return those of the messages, by our ids, that there are; in no order."""
+        ...
+
+    async def sent(
+        self, key: SessionKey, wa_ids: Sequence[str]
+    ) -> list[tuple[Place, StoredMessage]]:
+        """Return the session's own messages that WhatsApp calls so; in no order."""
+        ...
+
+    async def last(self, refs: Sequence[ChatRef]) -> list[tuple[Place, StoredMessage]]:
+        """Return the newest message of each of the chats; in no order."""
+        ...
+
+    async def chats_of(self, refs: Sequence[ChatRef]) -> list[StoredChat]:
+        """Return those of the chats that there are; in no order."""
+        ...
+
+    async def listed(
+        self,
+        workspace: str,
+        sessions: Sequence[str] | None,
+        after: tuple[int, str] | None,
+        limit: int,
+    ) -> list[StoredChat]:
+        """Return chats of some sessions (None: all), newest activity first, of one time by their ids.
+
+        ``after`` is minus the time, and the id, of the page before's last.
+        """
+        ...
+
+    async def contacts_page(
+        self,
+        workspace: str,
+        sessions: Sequence[str] | None,
+        after: tuple[str, str] | None,
+        limit: int,
+    ) -> list[StoredContact]:
+        """Return contacts of some sessions (None: all) by session and JID, behind ``after``."""
+        ...
+
+    async def contacts_of(self, key: SessionKey, jids: Sequence[str]) -> list[StoredContact]:
+        """Return those of the contacts that there are; in no order."""
+        ...
+
     async def search(self, query: SearchQuery) -> list[Found]:
         """Return messages with all the words, newest first."""
         ...
@@ -88,6 +138,11 @@ class HistoryStore(Protocol):
 
     async def prune(self, older_than: int | None, most_bytes: int | None) -> int:
         """Remove the oldest messages by age (ms since 1970) or until the store fits; count them."""
+        ...
+
+    @property
+    def notice(self) -> str | None:
+        """What a person should know although it works: a damaged file was set aside."""
         ...
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from daemon.history.alphabet import TOKENIZER
 from daemon.history.models import Place, StoredChat, StoredMessage
 from sessions.ids import ChatRef
 
@@ -36,9 +37,11 @@ DDL = (
         archived INTEGER NOT NULL DEFAULT 0,
         pinned INTEGER NOT NULL DEFAULT 0,
         muted_until INTEGER,
+        mark INTEGER NOT NULL DEFAULT 0,
         UNIQUE(workspace, session, jid)
     ) STRICT""",
     "CREATE INDEX chats_activity ON chats(updated_at)",
+    "CREATE INDEX chats_listed ON chats(workspace, updated_at DESC, (session || ':' || jid))",
     """CREATE TABLE contacts(
         workspace INTEGER NOT NULL REFERENCES workspaces(n),
         session TEXT NOT NULL,
@@ -62,11 +65,12 @@ DDL = (
         scope TEXT GENERATED ALWAYS AS ('w' || workspace || ' c' || chat) VIRTUAL
     ) STRICT""",
     "CREATE UNIQUE INDEX messages_id ON messages(workspace, id)",
+    "CREATE INDEX messages_sent ON messages(wa_id) WHERE from_me = 1 AND wa_id IS NOT NULL",
     "CREATE INDEX messages_chat ON messages(chat)",  # an index ends in the row's number: in order
-    """CREATE VIRTUAL TABLE words USING fts5(
+    f"""CREATE VIRTUAL TABLE words USING fts5(
         scope, text,
         content = 'messages', content_rowid = 'n',
-        tokenize = "unicode61 remove_diacritics 2"
+        tokenize = {TOKENIZER}
     )""",
     # Inserts reach the index in batches (sqlite.py); changes are rare and found by these.
     """CREATE TRIGGER words_changed AFTER UPDATE OF chat, text ON messages

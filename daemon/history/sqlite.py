@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import Self, TypeVar
 
-from daemon.history import schema
-from daemon.history.failures import CORRUPT, check_version, translated
+from daemon.history import leaving, recalling, schema
+from daemon.history.erasing import names_one
+from daemon.history.failures import is_corrupt_index
+from daemon.history.lane import Lane, set_aside
 from daemon.history.models import (
     Dropped,
     Found,
@@ -31,20 +32,13 @@ from daemon.history.models import (
 )
 from daemon.history.searching import find
 from daemon.history.writing import Writer
-from daemon.storage.data_dir import prepare, private_file
 from sessions.ids import ChatRef, SessionKey
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 log = logging.getLogger("zapd.history")
 T = TypeVar("T")
 
 FILE = "history.db"
-_CHECKPOINT_PAGES = 4000  # 16 MB of log: a checkpoint then takes some 20 ms of the writer's time
 _READ_BATCH = 2000
-_CACHE_KIB = 64 * 1024
-_PRUNE_BATCH = 1000
 
 _BY_ID = (
     f"SELECT w.name, c.session, c.jid, {schema.MESSAGE_COLUMNS} FROM messages m "
@@ -54,51 +48,43 @@ _BY_ID = (
 
 
 class SqliteHistory:
-    """A :class:`daemon.history.port.HistoryStore`. Made by :meth:`open`; its opener closes it."""
+    """A :class:`daemon.history.port.HistoryStore`; its maker closes it.
 
-    def __init__(self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection) -> None:
-        self.path = path
-        self._writer, self._reader = writer, reader
-        self._write_thread = ThreadPoolExecutor(1, "history-write")
-        self._read_thread = ThreadPoolExecutor(1, "history-read")
-        self._hand = Writer(writer)
-        self._closed = False
+    The file is opened when it is first needed; a damaged one is set aside under another name
+    and a new one begun, then and whenever a write meets the damage: the log says so.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self.path = data_dir / FILE
+        self._writing = Lane(self.path, "history-write", self._mend)
+        self._reading = Lane(self.path, "history-read")
+        self._hand: Writer | None = None
+        self._notice: str | None = None
 
     @classmethod
     async def open(cls, data_dir: Path) -> Self:
-        """Open the file, making it where there is none.
-
-        A damaged one is set aside under another name and a new one begun: the log says so.
-        Raises ``HistoryFailed`` or ``StorageError``.
-        """
-        path = private_file(prepare(data_dir) / FILE)
-        return await asyncio.to_thread(cls._open, path)
-
-    @classmethod
-    def _open(cls, path: Path) -> Self:
+        """Return a store whose file was opened, or made. Raises ``HistoryFailed``."""
+        store = cls(data_dir)
         try:
-            writer = _connect(path)
-        except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in CORRUPT:
-                with translated():
-                    raise
-            _set_aside(path)
-            with translated():
-                writer = _connect(private_file(path))
-        with translated():
-            reader = _connect(path)
-            reader.execute("PRAGMA query_only = 1")
-        return cls(path, writer, reader)
+            await store.ready()
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def ready(self) -> None:
+        """Open the file, so that what is wrong with it is known. Raises ``HistoryFailed``."""
+        await self._writing.run(lambda _: None)
+        await self._reading.run(lambda _: None)
+
+    @property
+    def notice(self) -> str | None:
+        """What a person should know although it works."""
+        return self._notice
 
     async def write(self, records: Sequence[Record]) -> None:
         """Apply the records in one transaction."""
-        await self._in(self._write_thread, lambda: self._write(records))
-
-    def _write(self, records: Sequence[Record]) -> None:
-        with self._transaction():
-            for shape, run in _runs(records):
-                self._hand.apply(shape, run)
-        self._checkpoint()
+        await self._change(lambda hand: _apply(hand, records))
 
     async def message(self, workspace: str, id: str) -> StoredMessage | None:
         """Return a message by our id."""
@@ -170,136 +156,154 @@ class SqliteHistory:
             yield [StoredContact(row[1], row[2], row[3], bytes(row[4])) for row in rows]
             last = (rows[-1][0], rows[-1][2], rows[-1][3])
 
+    async def find(self, workspace: str, ids: Sequence[str]) -> list[tuple[Place, StoredMessage]]:
+        """Return those of the messages that there are."""
+        return await self._reading.run(lambda c: recalling.by_id(c, workspace, ids))
+
+    async def sent(
+        self, key: SessionKey, wa_ids: Sequence[str]
+    ) -> list[tuple[Place, StoredMessage]]:
+        """Return the session's own messages that WhatsApp calls so."""
+        return await self._reading.run(lambda c: recalling.sent(c, key, wa_ids))
+
+    async def last(self, refs: Sequence[ChatRef]) -> list[tuple[Place, StoredMessage]]:
+        """Return the newest message of each of the chats."""
+        return await self._reading.run(lambda c: recalling.last(c, refs))
+
+    async def chats_of(self, refs: Sequence[ChatRef]) -> list[StoredChat]:
+        """Return those of the chats that there are."""
+        return await self._reading.run(lambda c: recalling.chats_of(c, refs))
+
+    async def listed(
+        self,
+        workspace: str,
+        sessions: Sequence[str] | None,
+        after: tuple[int, str] | None,
+        limit: int,
+    ) -> list[StoredChat]:
+        """Return chats by activity, then by id."""
+        return await self._reading.run(
+            lambda c: recalling.listed(c, workspace, sessions, after, limit)
+        )
+
+    async def contacts_page(
+        self,
+        workspace: str,
+        sessions: Sequence[str] | None,
+        after: tuple[str, str] | None,
+        limit: int,
+    ) -> list[StoredContact]:
+        """Return contacts by session and JID."""
+        return await self._reading.run(
+            lambda c: recalling.contacts_page(c, workspace, sessions, after, limit)
+        )
+
+    async def contacts_of(self, key: SessionKey, jids: Sequence[str]) -> list[StoredContact]:
+        """Return those of the contacts that there are."""
+        return await self._reading.run(lambda c: recalling.contacts_of(c, key, jids))
+
     async def search(self, query: SearchQuery) -> list[Found]:
         """Return messages with all the words, newest first."""
-        return await self._in(self._read_thread, lambda: find(self._reader, query))
+        return await self._reading.run(lambda connection: find(connection, query))
 
     async def erase_contact(self, key: SessionKey, jids: frozenset[str]) -> dict[str, int]:
-        """Remove what is of these addresses, to the last page of the file."""
-        return await self._in(self._write_thread, lambda: self._erase(key, jids))
+        """Remove what is of these addresses, to the last page of the file.
 
-    def _erase(self, key: SessionKey, jids: frozenset[str]) -> dict[str, int]:
-        with self._transaction():
-            counts = self._hand.erase(key, jids)
-        # The index keeps deleted words in its segments until they are merged; the log keeps pages.
-        self._writer.execute("INSERT INTO words(words) VALUES('optimize')")
-        self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        After the rows, the index is merged anew in steps, with writes between them: deleted words
+        stay in its segments until then. What SQLite moved between pages may have left a copy in the
+        gap where it was: where an address is found in the file still, all of it is written anew.
+        Raises ``HistoryFailed`` where another program reads the file and so keeps its log; asking
+        again is enough.
+        """
+        counts = await self._change(lambda hand: hand.erase(key, jids))
+        first = True
+        while await self._writing.run(lambda c, begin=first: leaving.merge(c, begin=begin)):  # type: ignore[misc]  # mypy cannot type a lambda's default
+            first = False
+        await self._writing.run(leaving.empty_log)
+        if await asyncio.to_thread(names_one, self.path, jids):
+            await self._writing.run(leaving.rewrite)
+            await self._writing.run(leaving.empty_log)
         return counts
 
     async def prune(self, older_than: int | None, most_bytes: int | None) -> int:
         """Remove the oldest messages; in steps, so that writes come between."""
         gone = 0
-        while True:
-            some = await self._in(self._write_thread, lambda: self._prune(older_than, most_bytes))
+        while some := await self._change(
+            lambda hand: leaving.prune(hand.connection, older_than, most_bytes)
+        ):
             gone += some
-            if not some:
-                return gone
-
-    def _prune(self, older_than: int | None, most_bytes: int | None) -> int:
-        bound = schema.first_number(older_than) if older_than is not None else None
-        if most_bytes is not None and self._used_bytes() > most_bytes:
-            bound = _END
-        if bound is None:
-            return 0
-        with self._transaction():
-            sql = "DELETE FROM messages WHERE n IN (SELECT n FROM messages WHERE n < ? LIMIT ?)"
-            gone = self._writer.execute(sql, (bound, _PRUNE_BATCH)).rowcount
-        self._checkpoint()
+        while await self._writing.run(leaving.give_back):
+            pass
         return gone
-
-    def _used_bytes(self) -> int:
-        """Return what the file holds; free pages are used again, so they do not count."""
-        pages, free, size = (
-            self._writer.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-        return int((pages - free) * size)
 
     async def close(self) -> None:
         """Close both connections after what they are doing."""
-        if self._closed:
-            return
-        self._closed = True
-        await self._in(self._read_thread, self._reader.close)
-        await self._in(self._write_thread, self._writer.close)
-        self._read_thread.shutdown()
-        self._write_thread.shutdown()
+        await self._reading.close()
+        await self._writing.close()
 
     async def _rows(self, sql: str, values: Iterable[object]) -> list[schema.Row]:
         bound = tuple(values)
-        return await self._in(
-            self._read_thread, lambda: self._reader.execute(sql, bound).fetchall()
+        return await self._reading.run(lambda connection: connection.execute(sql, bound).fetchall())
+
+    async def _change(self, work: Callable[[Writer], T]) -> T:
+        def done(connection: sqlite3.Connection) -> T:
+            hand = self._hand
+            if hand is None or hand.connection is not connection:
+                hand = self._hand = Writer(connection)
+            with _transaction(hand):
+                return work(hand)
+
+        return await self._writing.run(done)
+
+    def _mend(self, error: sqlite3.Error) -> None:
+        """Make the index again, or begin a new file: on the thread that writes."""
+        connection = self._writing.connection
+        if is_corrupt_index(error) and connection is not None:
+            log.error("the search index of %s is damaged: it is made again", self.path.name)
+            with suppress(sqlite3.DatabaseError):
+                connection.execute("INSERT INTO words(words) VALUES('rebuild')")
+                return
+        self._writing.drop()
+        aside = set_aside(self.path)
+        self._notice = (
+            f"The history's file was damaged: it is kept as {aside}, and a new one was begun."
         )
 
-    async def _in(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        with translated():
-            return await asyncio.get_running_loop().run_in_executor(thread, work)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._writer.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._writer.execute("COMMIT")
-        except BaseException:
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-            self._hand.forget()  # numbers that it had given are free again
-            raise
+@contextmanager
+def _transaction(hand: Writer) -> Iterator[None]:
+    connection = hand.connection
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        hand.forget()  # numbers that it had given are free again
+        with suppress(sqlite3.Error):  # of a damaged file, or where SQLite rolled back by itself
+            connection.execute("ROLLBACK")
+        raise
 
-    def _checkpoint(self) -> None:
-        """Move the log into the file when it is long. On this thread: nobody else waits."""
-        if self.path.with_name(FILE + "-wal").stat().st_size > _CHECKPOINT_PAGES * 4096:
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+def _apply(hand: Writer, records: Sequence[Record]) -> None:
+    for shape, run in _runs(records):
+        hand.apply(shape, run)
 
 
 _END = (1 << 63) - 1
 
 
 def _runs(records: Sequence[Record]) -> Iterable[tuple[type[Record], list[Record]]]:
-    """Yield the records in order, those of one kind together as long as the order allows."""
-    run: list[Record] = []
+    """Yield the records by kind; what moves a chat or drops a session stands where it stood.
+
+    Between two of those the order of kinds does not matter: all is one transaction, and a row
+    says nothing of another kind's.
+    """
+    kinds: dict[type[Record], list[Record]] = {}
     for record in records:
-        if run and (type(record) is not type(run[0]) or isinstance(record, Moved | Dropped)):
-            yield type(run[0]), run
-            run = []
-        run.append(record)
-    if run:
-        yield type(run[0]), run
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """Open the file, with its tables; used by one thread at a time."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        for name, value in (
-            ("journal_mode", "WAL"),
-            ("synchronous", "NORMAL"),
-            ("wal_autocheckpoint", 0),
-            ("cache_size", -_CACHE_KIB),
-            ("secure_delete", "ON"),
-        ):
-            connection.execute(f"PRAGMA {name} = {value}")
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        check_version(path, found, schema.VERSION)
-        if found == 0:
-            connection.execute("BEGIN IMMEDIATE")
-            for statement in schema.DDL:
-                connection.execute(statement)
-            connection.execute("COMMIT")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _set_aside(path: Path) -> None:
-    """Rename a damaged file, with its log, so that nothing of it is lost for who can mend it."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    for end in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + end)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + end))
-    log.error("history.db is damaged: it was renamed to %s and a new one is begun", aside.name)
+        if isinstance(record, Moved | Dropped):
+            yield from kinds.items()
+            kinds = {}
+            yield type(record), [record]
+        else:
+            kinds.setdefault(type(record), []).append(record)
+    yield from kinds.items()

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from daemon.history import schema
+from daemon.history.bulk import Bulk
+from daemon.history.erasing import unquote
 from daemon.history.models import (
     Dropped,
     Moved,
@@ -18,15 +20,26 @@ from daemon.history.models import (
 from sessions.ids import ChatRef, SessionKey
 from sessions.models import rewrite_head
 
-_INSERT = (
+_INSERT = Bulk(
     "INSERT INTO messages(n, workspace, chat, id, at, from_me, sender, type, wa_id, head, tail, text) "
-    "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "VALUES {}",
+    12,
 )
-_UPDATE = (
-    "UPDATE messages SET chat = ?, sender = ?, type = ?, wa_id = ?, head = ?, tail = ?, text = ? "
-    "WHERE n = ?"
+_UPDATE = Bulk(
+    "UPDATE messages SET chat = v.column2, sender = v.column3, type = v.column4, "
+    "wa_id = v.column5, head = v.column6, tail = v.column7, text = v.column8 "
+    "FROM (VALUES {}) AS v WHERE messages.n = v.column1",
+    8,
 )
-_INDEX = "INSERT INTO words(rowid, scope, text) VALUES(?, ?, ?)"
+_INDEX = Bulk("INSERT INTO words(rowid, scope, text) VALUES {}", 3)
+_KNOWN = Bulk("SELECT id, n FROM messages WHERE workspace = ? AND id IN ({})", 0)
+#: The last number of each millisecond that has messages, by the first that it could have.
+_LAST = Bulk(
+    "SELECT first, last FROM (SELECT v.column1 AS first, (SELECT max(n) FROM messages "
+    "WHERE n >= v.column1 AND n < v.column1 + 1048576) AS last FROM (VALUES {}) AS v) "
+    "WHERE last IS NOT NULL",
+    1,
+)
 _CONTACT = (
     "INSERT INTO contacts(workspace, session, jid, body) VALUES(?, ?, ?, ?) "
     "ON CONFLICT(workspace, session, jid) DO UPDATE SET body = excluded.body"
@@ -40,7 +53,7 @@ class Writer:
     """Applies runs of records of one kind. Remembers numbers of workspaces and chats."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         self._workspaces: dict[str, int] = {}
         self._chats: dict[ChatRef, int] = {}
 
@@ -72,7 +85,7 @@ class Writer:
         own = f"SELECT n FROM chats WHERE workspace = ? AND session = ? AND jid IN ({marks})"
         of_session = "SELECT n FROM chats WHERE workspace = ? AND session = ?"
         place = (workspace, key.session)
-        run = self._connection.execute
+        run = self.connection.execute
         messages = run(
             f"DELETE FROM messages WHERE chat IN ({own}) "
             f"OR (sender IN ({marks}) AND chat IN ({of_session}))",
@@ -86,23 +99,36 @@ class Writer:
             f"DELETE FROM contacts WHERE workspace = ? AND session = ? AND jid IN ({marks})",
             (*place, *names),
         ).rowcount
+        quotations = unquote(self.connection, workspace, key.session, jids)
         self.forget()
-        return {"messages": messages, "chats": chats, "contacts": contacts}
+        found = {"messages": messages, "chats": chats, "contacts": contacts}
+        return found | ({"quotations": quotations} if quotations else {})
 
     def _messages(self, messages: Sequence[StoredMessage]) -> None:
-        rows: list[tuple[Any, ...]] = []
-        taken: dict[int, int] = {}
         last = {(message.chat.workspace, message.id): message for message in messages}
-        for message in last.values():
-            number = self._number_of(message)
-            if number is None:
-                rows.append(self._row(message, self._next_number(message.at, taken)))
-            else:
-                self._change(number, message)
-        self._connection.executemany(_INSERT, rows)
-        # FTS5 writes its segment out whenever a number is lower than the one before: in order.
+        known = self._numbers(last)
+        self._insert([message for name, message in last.items() if name not in known])
+        changes = [self._change(number, last[name]) for name, number in known.items()]
+        _UPDATE.do(self.connection, changes)
+
+    def _insert(self, messages: Sequence[StoredMessage]) -> None:
+        firsts = dict.fromkeys(schema.first_number(message.at) for message in messages)
+        taken: dict[int, int] = dict(_LAST.run(self.connection, [(first,) for first in firsts]))
+        rows = []
+        for message in messages:
+            first = schema.first_number(message.at)
+            taken[first] = taken.get(first, first - 1) + 1
+            rows.append(self._row(message, taken[first]))
+        # In order, as FTS5 writes its segment out whenever a number is lower than the one before.
+        rows.sort()
+        _INSERT.do(self.connection, rows)
         words = [(row[0], f"w{row[1]} c{row[2]}", row[-1]) for row in rows if row[-1] is not None]
-        self._connection.executemany(_INDEX, sorted(words))
+        try:
+            _INDEX.do(self.connection, words)
+        except sqlite3.IntegrityError as error:
+            # Numbers are new: only an index that is damaged can have them already.
+            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT_VTAB
+            raise
 
     def _row(self, message: StoredMessage, number: int) -> tuple[Any, ...]:
         return (
@@ -120,46 +146,39 @@ class Writer:
             _plain(message.text),
         )
 
-    def _change(self, number: int, message: StoredMessage) -> None:
+    def _change(self, number: int, message: StoredMessage) -> tuple[Any, ...]:
         values = (message.sender, message.type, message.wa_id, message.head, message.tail)
-        text = _plain(message.text)
-        self._connection.execute(_UPDATE, (self._chat(message.chat), *values, text, number))
+        return (number, self._chat(message.chat), *values, _plain(message.text))
 
-    def _number_of(self, message: StoredMessage) -> int | None:
-        sql = "SELECT n FROM messages WHERE workspace = ? AND id = ?"
-        workspace = self._workspace(message.chat.workspace)
-        row = self._connection.execute(sql, (workspace, message.id)).fetchone()
-        return row[0] if row else None
-
-    def _next_number(self, at: int, taken: dict[int, int]) -> int:
-        """Return the number after the last of that millisecond, those of this batch counted in."""
-        first = schema.first_number(at)
-        if first not in taken:
-            sql = "SELECT max(n) FROM messages WHERE n >= ? AND n < ?"
-            last = self._connection.execute(sql, (first, first + (1 << 20))).fetchone()[0]
-            taken[first] = first if last is None else last + 1
-        else:
-            taken[first] += 1
-        return taken[first]
+    def _numbers(self, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Return the numbers of the messages that are there, by workspace and id."""
+        by_workspace: dict[str, list[tuple[str]]] = {}
+        for workspace, id_ in names:
+            by_workspace.setdefault(workspace, []).append((id_,))
+        return {
+            (workspace, id_): number
+            for workspace, ids in by_workspace.items()
+            for id_, number in _KNOWN.run(self.connection, ids, self._workspace(workspace))
+        }
 
     def _save_chats(self, chats: Sequence[StoredChat]) -> None:
         rows = [
             (self._workspace(chat.ref.workspace), chat.ref.session, chat.ref.jid, *chat[1:])
             for chat in chats
         ]
-        self._connection.executemany(schema.SAVE_CHAT, rows)
+        self.connection.executemany(schema.SAVE_CHAT, rows)
 
     def _contacts(self, contacts: Iterable[StoredContact]) -> None:
         rows = [
             (self._workspace(contact.workspace), contact.session, contact.jid, contact.body)
             for contact in contacts
         ]
-        self._connection.executemany(_CONTACT, rows)
+        self.connection.executemany(_CONTACT, rows)
 
     def _move(self, moved: Moved) -> None:
         """Readdress each message, as the cache does with those that it holds."""
         old, new = self._chat(moved.old), self._chat(moved.new)
-        run = self._connection.execute
+        run = self.connection.execute
         for number, sender, head in run(
             "SELECT n, sender, head FROM messages WHERE chat = ?", (old,)
         ).fetchall():
@@ -172,7 +191,7 @@ class Writer:
     def _drop(self, dropped: Dropped) -> None:
         place = (self._workspace(dropped.workspace), dropped.session)
         of_session = "SELECT n FROM chats WHERE workspace = ? AND session = ?"
-        run = self._connection.execute
+        run = self.connection.execute
         run(f"DELETE FROM messages WHERE chat IN ({of_session})", place)
         run("DELETE FROM chats WHERE workspace = ? AND session = ?", place)
         run("DELETE FROM contacts WHERE workspace = ? AND session = ?", place)
@@ -181,7 +200,7 @@ class Writer:
     def _workspace(self, name: str) -> int:
         number = self._workspaces.get(name)
         if number is None:
-            run = self._connection.execute
+            run = self.connection.execute
             run("INSERT INTO workspaces(name) VALUES(?) ON CONFLICT DO NOTHING", (name,))
             number = run("SELECT n FROM workspaces WHERE name = ?", (name,)).fetchone()[0]
             self._workspaces[name] = number
@@ -191,7 +210,7 @@ class Writer:
         number = self._chats.get(ref)
         if number is None:
             place = (self._workspace(ref.workspace), ref.session, ref.jid)
-            run = self._connection.execute
+            run = self.connection.execute
             run(
                 "INSERT INTO chats(workspace, session, jid) VALUES(?, ?, ?) ON CONFLICT DO NOTHING",
                 place,

@@ -19,12 +19,21 @@ class Needed(NamedTuple):
     rights: tuple[str, ...] = ("select", "insert", "update")
     triggers: tuple[str, ...] = ()
     is_published: bool = True
+    functions: tuple[str, ...] = ()
+    """What the secret key must be allowed to call, and nobody else."""
 
 
 def _merged(columns: str, *triggers: str) -> Needed:
     """Return a table that several write, each change by ``op_id`` and ``changed_at``."""
     names = ("workspace_id", *columns.split(), *_CHANGED.split())
     return Needed(names, triggers=(*triggers, "merge_guard"))
+
+
+def _past(columns: str, functions: str = "") -> Needed:
+    """Return a table of the history: written by functions alone."""
+    named = tuple(f"zapd_history_{name}" for name in functions.split())
+    columns = f"workspace_id session_id {columns}"
+    return Needed(tuple(columns.split()), ("select",), is_published=False, functions=named)
 
 
 SCHEMA: dict[str, Needed] = {
@@ -55,6 +64,15 @@ SCHEMA: dict[str, Needed] = {
         rights=("select", "insert"),
         is_published=False,
     ),
+    "messages_history": _past(
+        "place id chat_jid at_ms from_me sender type text wa_id head tail words",
+        "chats chats_of contacts contacts_of contacts_page erase find last listed maintain naming "
+        "page search sent write",
+    ),
+    "chats_history": _past(
+        "chat_jid pn lid name picture_id unread active_ms archived pinned muted_until_ms"
+    ),
+    "contacts_history": _past("jid body"),
 }
 CHECK = "zapd_check"
 """The function that tells what the Data API itself does not: see the migrations."""
@@ -86,10 +104,21 @@ def faults(table: str, found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         )
     if missing := _without(needed.triggers, found.get("triggers")):
         yield f"the trigger {', '.join(missing)} is missing or off", _AGAIN
+    yield from _faulty_functions(needed, found)
     if needed.is_published and not found.get("published"):
         yield (
             "Realtime does not tell its changes: they are learnt by polling alone",
             f"alter publication supabase_realtime add table public.{table};",
+        )
+
+
+def _faulty_functions(needed: Needed, found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if missing := _without(needed.functions, found.get("functions")):
+        yield f"the secret key may not call {', '.join(missing)}", _AGAIN
+    if is_open := found.get("open_functions"):
+        yield (
+            "whoever has the public key may call what is the gateway's alone",
+            f"revoke all on function {', '.join(is_open)} from public, anon, authenticated;",
         )
 
 

@@ -27,6 +27,19 @@ SAMPLES: Mapping[str, Callable[[Tenant], Row]] = {
     },
     "settings": lambda _: {"scope": "workspace", "key": uuid.uuid4().hex, "value": {"a": 1}},
     "activity_log": lambda _: {"id": str(uuid.uuid4()), "action": "tag_created"},
+    "messages_history": lambda _: (
+        _chat()
+        | {"place": uuid.uuid4().int % 2**50, "id": uuid.uuid4().hex, "at_ms": 0, "from_me": False}
+        | {"sender": "1@lid", "type": "text", "text": "a secret", "head": "{", "tail": "}"}
+    ),
+    "chats_history": lambda _: (
+        _chat() | {"unread": 1, "active_ms": 0, "archived": False, "pinned": False}
+    ),
+    "contacts_history": lambda _: {
+        "session_id": "main",
+        "jid": f"{uuid.uuid4().int % 10**15}@lid",
+        "body": "{}",
+    },
 }
 TABLES = ("workspaces", *SAMPLES)
 
@@ -42,6 +55,9 @@ LOOT: Mapping[str, Row] = {
     "quick_replies": {"body": "mine now"},
     "settings": {"value": "mine now"},
     "activity_log": {"action": "mine_now"},
+    "messages_history": {"text": "mine now"},
+    "chats_history": {"name": "mine now"},
+    "contacts_history": {"body": "mine now"},
 }
 KEYS: Mapping[str, tuple[str, ...]] = {
     "workspaces": ("id",),
@@ -54,6 +70,9 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "quick_replies": ("workspace_id", "id"),
     "settings": ("workspace_id", "scope", "key"),
     "activity_log": ("workspace_id", "id"),
+    "messages_history": ("workspace_id", "place"),
+    "chats_history": ("workspace_id", "session_id", "chat_jid"),
+    "contacts_history": ("workspace_id", "session_id", "jid"),
 }
 
 

@@ -8,7 +8,8 @@
 -- 3. A message has its place: milliseconds since 1970 << 20, and what arrived later in the same
 --    millisecond has the next. It is unique in the workspace, and so is id, which the functions see
 --    to (an index over all months could not without the place in it).
--- 4. One partition a month, by place, in the schema history, which the Data API does not show: in
+-- 4. Names are compared by their bytes (collate "C"), in the order that zapd has in its RAM.
+-- 5. One partition a month, by place, in the schema history, which the Data API does not show: in
 --    public a partition could be read past the policies of the whole. What is dated before 2009 or
 --    after the month after next lies in messages_default. Retention drops months.
 
@@ -71,8 +72,8 @@ create table public.messages_history (
   workspace_id uuid not null references public.workspaces (id) on delete cascade,
   place        bigint not null,
   id           text not null,
-  session_id   text not null,
-  chat_jid     text not null,
+  session_id   text collate "C" not null,
+  chat_jid     text collate "C" not null,
   at_ms        bigint not null,                 -- milliseconds since 1970
   from_me      boolean not null,
   sender       text not null,
@@ -89,14 +90,16 @@ create index messages_history_chat
   on public.messages_history (workspace_id, session_id, chat_jid, place);
 create index messages_history_sender
   on public.messages_history (workspace_id, sender) where sender <> chat_jid;
+create index messages_history_sent
+  on public.messages_history (workspace_id, wa_id) where from_me and wa_id is not null;
 create index messages_history_words on public.messages_history using gin (words);
 create table history.messages_default partition of public.messages_history default;
 alter table history.messages_default enable row level security;
 
 create table public.chats_history (
   workspace_id   uuid not null references public.workspaces (id) on delete cascade,
-  session_id     text not null,
-  chat_jid       text not null,
+  session_id     text collate "C" not null,
+  chat_jid       text collate "C" not null,
   pn             text,
   lid            text,
   name           text,
@@ -111,10 +114,13 @@ create table public.chats_history (
 create index chats_history_active
   on public.chats_history (active_ms, workspace_id, session_id, chat_jid);
 
+create index chats_history_listed
+  on public.chats_history (workspace_id, active_ms desc, (session_id || ':' || chat_jid));
+
 create table public.contacts_history (
   workspace_id uuid not null references public.workspaces (id) on delete cascade,
-  session_id   text not null,
-  jid          text not null,
+  session_id   text collate "C" not null,
+  jid          text collate "C" not null,
   body         text not null,                   -- JSON, as clients are told it
   primary key (workspace_id, session_id, jid)
 );
@@ -132,6 +138,20 @@ language sql stable set search_path = '' as $$
            where i.inhparent = 'public.messages_history'::regclass
              and c.relname ~ '^messages_[0-9]{6}$') m
 $$;
+
+-- PostgreSQL keeps samples of what is in a column, for its planner; not of who said what. Of the
+-- words it keeps the most common ones: by them it knows when the index is of no use.
+create function private.history_unsampled(part regclass) returns void
+language plpgsql set search_path = '' as $$
+declare name text;
+begin
+  for name in select a.attname from pg_catalog.pg_attribute a
+               where a.attrelid = part and a.attnum > 0
+                 and a.attname = any (array['id', 'chat_jid', 'sender', 'text', 'wa_id', 'head', 'tail',
+                                            'pn', 'lid', 'name', 'picture_id', 'jid', 'body']) loop
+    execute format('alter table %s alter column %I set statistics 0', part, name);
+  end loop;
+end $$;
 
 -- Make the month's partition unless it is there; tell whether it was made.
 create function private.history_cover(month date) returns boolean
@@ -154,6 +174,7 @@ begin
   execute format('create table history.%I (like public.messages_history including all)', part);
   execute format('alter table history.%I enable row level security', part);
   execute format('revoke all on history.%I from public, anon, authenticated, service_role', part);
+  perform private.history_unsampled(format('history.%I', part)::regclass);
   execute format('with moved as (delete from history.messages_default
                                   where place >= %s and place < %s returning %s)
                   insert into history.%I (%3$s) select %3$s from moved', lower, upper, columns, part);
@@ -162,7 +183,26 @@ begin
   return true;
 end $$;
 
+select private.history_unsampled('public.messages_history');
+select private.history_unsampled('history.messages_default');
+select private.history_unsampled('public.chats_history');
+select private.history_unsampled('public.contacts_history');
+
 -- -------------------------------------------------------------------------------------------- the doors
+
+-- What is called zapd_history_… is the gateway's alone: each of the next migrations closes what it
+-- made, since a project's default rights may open every new function to everybody.
+create function private.history_close() returns void
+language plpgsql set search_path = '' as $$
+declare name text;
+begin
+  for name in select p.oid::regprocedure::text from pg_catalog.pg_proc p
+               where p.pronamespace = 'public'::regnamespace
+                 and p.proname like 'zapd\_history\_%' loop
+    execute format('revoke all on function %s from public, anon, authenticated', name);
+    execute format('grant execute on function %s to service_role', name);
+  end loop;
+end $$;
 
 revoke all on all tables in schema history from public, anon, authenticated, service_role;
 revoke all on all functions in schema private from public;

@@ -1,5 +1,5 @@
--- What the gateway asks of the history: functions for the secret key alone (role service_role). Each
--- is one transaction, and takes on no more at once than it does well within the eight seconds that a
+-- How the gateway writes the history: functions for the secret key alone (role service_role). Each is
+-- one transaction, and takes on no more at once than it does well within the eight seconds that a
 -- project gives a request.
 
 -- ---------------------------------------------------------------------------------------- the writing
@@ -63,7 +63,7 @@ begin
   select b.workspace_id,
          coalesce((select max(m.place) + 1 from public.messages_history m
                     where m.workspace_id = b.workspace_id and m.place >= b.first
-                      and m.place < b.first + 1048576), b.first)
+                      and m.place <= b.first + 1048575), b.first)
          + row_number() over (partition by b.workspace_id, b.first order by b.nth) - 1,
          b.id, b.session, b.chat, b.at, b.from_me, b.sender, b.type, b.text, b.wa_id, b.head, b.tail
     from batch b where b.known is null;
@@ -140,7 +140,8 @@ end $$;
 
 -- Make the partitions of this month and the next ones. Let the past go: whole months before
 -- keep_from (milliseconds since 1970), or the oldest ones while all take more than most_bytes,
--- but never this month; then the rest before keep_from. One month or 5000 rows a call; more: again.
+-- but never this month; months whose files are empty; then the rest before keep_from. One month or
+-- 5000 rows a call; more: again.
 create function public.zapd_history_maintain(
   ahead integer default 2, keep_from bigint default null, most_bytes bigint default null
 ) returns json
@@ -149,6 +150,7 @@ declare
   this constant date := date_trunc('month', now() at time zone 'UTC')::date;
   made bigint;
   victim text;
+  is_due boolean;                               -- not only empty
   messages bigint := 0;
   bytes numeric;
 begin
@@ -159,12 +161,20 @@ begin
     select sum(pg_total_relation_size(p.relid)) into bytes
       from pg_partition_tree('public.messages_history') p where p.isleaf;
   end if;
-  select m.name into victim from private.history_months() m
-   where m.upper <= private.history_place(keep_from) or bytes > most_bytes and m.first < this
+  select m.name, coalesce(m.upper <= private.history_place(keep_from) or bytes > most_bytes, false)
+    into victim, is_due from private.history_months() m
+   where m.upper <= private.history_place(keep_from) or m.first < this
+         and (bytes > most_bytes or pg_relation_size(('history.' || m.name)::regclass) = 0)
    order by m.first limit 1;
   if victim is not null then
+    lock table only public.messages_history in access exclusive mode;
     execute format('select count(*) from history.%I', victim) into messages;
-    execute format('drop table history.%I', victim);
+    if is_due or messages = 0 then              -- a row may have come before the lock
+      execute format('drop table history.%I', victim);
+    else
+      victim := null;
+      messages := 0;
+    end if;
   elsif keep_from is not null then
     delete from public.messages_history m
      using (select o.workspace_id, o.place from public.messages_history o
@@ -176,170 +186,8 @@ begin
                            'more', victim is not null or messages >= 5000);
 end $$;
 
--- ---------------------------------------------------------------------------------------- the reading
-
--- Places are texts in JSON: numbers of their size lose digits in JavaScript.
-create function private.history_row(m public.messages_history) returns json
-language sql stable set search_path = '' as $$
-  select json_build_array(m.place::text, m.session_id, m.chat_jid, m.id, m.at_ms, m.from_me,
-                          m.sender, m.type, m.text, m.wa_id, m.head, m.tail)
-$$;
-
-create function public.zapd_history_message(workspace text, id text) returns json
-language sql stable security definer set search_path = '' as $$
-  select coalesce(json_agg(private.history_row(m)), '[]')
-    from public.messages_history m join public.workspaces w on w.id = m.workspace_id
-   where w.slug = $1 and m.id = $2
-$$;
-
--- A chat's messages beyond a place: older ones newest first, or newer ones oldest first.
-create function public.zapd_history_page(
-  workspace text, session text, chat text, place text, newer boolean, at_most integer
-) returns json
-language plpgsql stable security definer set search_path = '' as $$
-declare
-  its constant uuid := (select w.id from public.workspaces w where w.slug = workspace);
-  bound constant bigint := place;
-  found json;
-begin
-  if newer then
-    select json_agg(private.history_row(p)) into found from (
-      select * from public.messages_history m
-       where m.workspace_id = its and m.session_id = session and m.chat_jid = chat
-         and m.place > bound order by m.place limit at_most) p;
-  else
-    select json_agg(private.history_row(p)) into found from (
-      select * from public.messages_history m
-       where m.workspace_id = its and m.session_id = session and m.chat_jid = chat
-         and m.place < coalesce(bound, 9223372036854775807)
-       order by m.place desc limit at_most) p;
-  end if;
-  return coalesce(found, '[]');
-end $$;
-
-create function private.history_chat(c public.chats_history, slug text) returns json
-language sql stable set search_path = '' as $$
-  select json_build_array(slug, c.session_id, c.chat_jid, c.pn, c.lid, c.name, c.picture_id, c.unread,
-                          c.active_ms, c.archived, c.pinned, c.muted_until_ms, c.workspace_id)
-$$;
-create function public.zapd_history_chat(workspace text, session text, chat text) returns json
-language sql stable security definer set search_path = '' as $$
-  select coalesce(json_agg(private.history_chat(c, w.slug)), '[]')
-    from public.chats_history c join public.workspaces w on w.id = c.workspace_id
-   where w.slug = $1 and c.session_id = $2 and c.chat_jid = $3
-$$;
--- All chats, newest activity first, after one of them: [active_ms, workspace_id, session, jid].
-create function public.zapd_history_chats(after json, at_most integer) returns json
-language sql stable security definer set search_path = '' as $$
-  select coalesce(json_agg(private.history_chat(p, (
-           select w.slug from public.workspaces w where w.id = p.workspace_id))), '[]')
-    from (select * from public.chats_history c
-           where after is null
-              or (c.active_ms, c.workspace_id, c.session_id, c.chat_jid)
-                 < ((after ->> 0)::bigint, (after ->> 1)::uuid, after ->> 2, after ->> 3)
-           order by c.active_ms desc, c.workspace_id desc, c.session_id desc, c.chat_jid desc
-           limit at_most) p
-$$;
--- All contacts after one of them: [workspace_id, session, jid].
-create function public.zapd_history_contacts(after json, at_most integer) returns json
-language sql stable security definer set search_path = '' as $$
-  select coalesce(json_agg(json_build_array(
-           (select w.slug from public.workspaces w where w.id = p.workspace_id),
-           p.session_id, p.jid, p.body, p.workspace_id)), '[]')
-    from (select * from public.contacts_history c
-           where after is null
-              or (c.workspace_id, c.session_id, c.jid)
-                 > ((after ->> 0)::uuid, after ->> 1, after ->> 2)
-           order by c.workspace_id, c.session_id, c.jid limit at_most) p
-$$;
-
--- Messages with all the words, newest first. Month by month, and planned for each: a word that is
--- everywhere is found in the newest month, a rare one by the index, and neither by sorting years.
-create function public.zapd_history_search(query json) returns json
-language plpgsql stable security definer set search_path = '' as $$
-declare
-  its constant uuid := (select w.id from public.workspaces w where w.slug = query ->> 'workspace');
-  sought constant tsquery := private.history_query(
-    its, array(select json_array_elements_text(query -> 'words')));
-  sessions constant text[] := case when json_typeof(query -> 'sessions') = 'array'
-    then array(select json_array_elements_text(query -> 'sessions')) end;
-  at_most constant integer := query ->> 'limit';
-  since constant bigint := coalesce(private.history_place((query ->> 'since')::bigint), -1);
-  upper bigint := least((query ->> 'before')::bigint,
-                        private.history_place((query ->> 'until')::bigint + 1), 9223372036854775807);
-  lower bigint;
-  month json[];
-  found json[] := '{}';
-begin
-  if sought is null or cardinality(sessions) = 0 then
-    return '[]';
-  end if;
-  for lower in select m.lower from private.history_months() m
-               union all select -1 order by 1 desc loop
-    continue when lower >= upper;
-    execute 'select array_agg(private.history_row(p) order by p.place desc) from (
-               select * from public.messages_history m
-                where m.workspace_id = $1 and m.words @@ $2 and m.place >= $3 and m.place < $4
-                  and ($5 is null or m.session_id = any ($5))
-                  and ($6 is null or m.session_id = $6 and m.chat_jid = $7)
-                  and ($8 is null or m.sender = $8) and ($9 is null or m.type = $9)
-                order by m.place desc limit $10) p'
-      into month
-      using its, sought, greatest(lower, since), upper, sessions, query ->> 'session',
-            query ->> 'chat', query ->> 'sender', query ->> 'type', at_most - cardinality(found);
-    found := found || month;
-    exit when cardinality(found) >= at_most or lower <= since;
-    upper := lower;
-  end loop;
-  return array_to_json(found);
-end $$;
-
 -- -------------------------------------------------------------------------------------------- the doors
 
 revoke all on all functions in schema private from public;
-do $$
-declare name text;
-begin
-  for name in select p.oid::regprocedure::text from pg_catalog.pg_proc p
-               where p.pronamespace = 'public'::regnamespace
-                 and p.proname like 'zapd\_history\_%' loop
-    execute format('revoke all on function %s from public, anon, authenticated', name);
-    execute format('grant execute on function %s to service_role', name);
-  end loop;
-end $$;
+select private.history_close();
 select public.zapd_history_maintain();
-
--- ------------------------------------------------------------------------- for `zapd supabase check`
-
-create or replace function public.zapd_check() returns jsonb
-language sql stable security invoker set search_path = '' as $$
-  select jsonb_object_agg(c.relname, jsonb_build_object(
-    'rights', (select jsonb_agg(p) from unnest(array['select', 'insert', 'update', 'delete']) p
-                where has_table_privilege('service_role', c.oid, p)),
-    'anon', has_table_privilege('anon', c.oid, 'select, insert, update, delete'),
-    'rls', c.relrowsecurity,
-    'policies', (select count(*) from pg_policies p
-                  where p.schemaname = 'public' and p.tablename = c.relname),
-    'published', exists (select from pg_publication_tables t where t.pubname = 'supabase_realtime'
-                          and t.schemaname = 'public' and t.tablename = c.relname),
-    'triggers', (select coalesce(jsonb_agg(t.tgname order by t.tgname), '[]') from pg_trigger t
-                  where not t.tgisinternal and t.tgenabled in ('O', 'A')
-                    and (t.tgrelid = c.oid or
-                         c.relname = 'workspace_members' and t.tgname = 'zapd_user_gone')),
-    'functions', case when c.relname = 'messages_history' then (
-      select coalesce(jsonb_agg(f.proname order by f.proname), '[]') from pg_proc f
-       where f.pronamespace = 'public'::regnamespace and f.proname like 'zapd\_history\_%'
-         and has_function_privilege('service_role', f.oid, 'execute')) end,
-    'open_functions', case when c.relname = 'messages_history' then (
-      select coalesce(jsonb_agg(f.oid::regprocedure::text order by f.proname), '[]') from pg_proc f
-       where f.pronamespace = 'public'::regnamespace and f.proname like 'zapd\_history\_%'
-         and (has_function_privilege('anon', f.oid, 'execute')
-              or has_function_privilege('authenticated', f.oid, 'execute'))) end))
-    from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
-     and c.relname = any (array['workspaces', 'workspace_members', 'whatsapp_sessions', 'tags',
-                                'chat_assignments', 'chat_tags', 'chat_notes', 'quick_replies',
-                                'settings', 'activity_log', 'messages_history', 'chats_history',
-                                'contacts_history'])
-$$;
-revoke all on function public.zapd_check() from public, anon, authenticated;
-grant execute on function public.zapd_check() to service_role;

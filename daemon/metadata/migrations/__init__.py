@@ -12,6 +12,11 @@ class Migration(NamedTuple):
     name: str
     sql: str
 
+    @property
+    def version(self) -> str:
+        """Return the digits, by which Supabase knows it."""
+        return self.name.partition("_")[0]
+
 
 def migrations() -> list[Migration]:
     """Return all migrations, oldest first."""

@@ -40,6 +40,9 @@ class Connection extends PostgresConnection {
 // PostgREST has PostgreSQL write its JSON, where times are ISO 8601; lite passes on the text form.
 const iso = (text) => text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00");
 
+// A function's argument of the type json comes as text: the driver would make it a string in JSON.
+const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+
 const connection = new Connection({
   postgresOptions: {
     host: directory, // a path: the Unix socket's directory
@@ -48,7 +51,10 @@ const connection = new Connection({
     username: "postgres",
     max: 8,
     onnotice: () => {},
-    types: { timestamptz: { to: 1184, from: [1184], serialize: (x) => x, parse: iso } },
+    types: {
+      timestamptz: { to: 1184, from: [1184], serialize: (x) => x, parse: iso },
+      json: { to: 114, from: [114], serialize: text, parse: JSON.parse },
+    },
   },
 });
 
