@@ -201,7 +201,14 @@ def build(runtime: Runtime) -> Starlette:
     limiter = RateLimiter(settings.rate_limit, settings.rate_burst)
     origins = _origins(settings)
     gate = Gate(runtime.auth, limiter, Steady(runtime.clock), origins, lambda: runtime.stopping)
-    services = Services(runtime.engine, runtime.hub, runtime.auth, runtime.metadata, runtime.people)
+    services = Services(
+        engine=runtime.engine,
+        hub=runtime.hub,
+        auth=runtime.auth,
+        metadata=runtime.metadata,
+        people=runtime.people,
+        search=runtime.search,
+    )
     streams = _streams(runtime, gate)
     description = api.describe(streams, version("zapd"))
     app = Starlette(

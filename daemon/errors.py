@@ -30,6 +30,9 @@ PROBLEMS: dict[str, Problem] = {
     "unknown_event_type": Problem(400, "There is no event of that type."),
     "invalid_id": Problem(400, "That cannot be the id of a workspace or session."),
     "invalid_jid": Problem(400, "That is not a WhatsApp address."),
+    "query_empty": Problem(
+        400, "There is no word to look for.", "Give at least one letter or digit in `q`."
+    ),
     "text_empty": Problem(400, "The text is empty."),
     "text_too_long": Problem(400, "The text is longer than WhatsApp takes (65,536 characters)."),
     "workspace_required": Problem(
@@ -122,6 +125,11 @@ PROBLEMS: dict[str, Problem] = {
         503, "Another program holds the database.", "Try again in some seconds."
     ),
     "storage_failed": Problem(503, "The server's database cannot be used.", "Look at its log."),
+    "history_unavailable": Problem(
+        503,
+        "What is asked for is not in memory, and the history cannot be read now.",
+        "Try again in some seconds; `/readyz` says what is wrong.",
+    ),
     "supabase_unreachable": Problem(
         503, "Supabase does not answer; nothing was changed.", "Try again in some seconds."
     ),

@@ -1,7 +1,7 @@
 """The running daemon: what it is made of, in which order it starts and stops.
 
-Start: lock, database, engine, streams. Stop: sends in hand finish, workers drain, streams
-are told and closed, then the database. Transports are given to it by the composition root.
+Start: lock, database, history, engine, streams. Stop: sends in hand finish, workers drain, streams
+are told and closed, then what waits for the history is written, and the database is closed. Transports are given to it by the composition root.
 """
 
 from __future__ import annotations
@@ -26,10 +26,13 @@ from daemon.metadata.port import MetadataStore
 from daemon.metadata.sqlite import SqliteMetadata
 from daemon.metadata.supabase_link import Pace as SupabasePace, Project, SupabaseLink
 from daemon.services.engine import Engine
+from daemon.services.history.joined import Remembering
 from daemon.services.metadata import Metadata, Parts, load
 from daemon.services.metadata.annotating import ChatAnnotations
 from daemon.services.metadata.chores import Chores
+from daemon.services.people.elsewhere import in_project
 from daemon.services.people.joined import Parts as PeopleParts, People
+from daemon.services.search import Remembered, Search
 from daemon.services.streams import StreamLimits, StreamService
 from daemon.storage.chat_aliases import aliases, lids_with_metadata
 from daemon.storage.data_dir import DaemonLock, prepare
@@ -91,6 +94,10 @@ class Annotated:
 class Runtime:
     """All parts of one daemon. Made by :meth:`open`; whoever opened it closes it."""
 
+    people: People
+    search: Search
+    remembering: Remembering | None = None  # None: history is off
+
     def __init__(
         self,
         settings: Settings,
@@ -132,19 +139,6 @@ class Runtime:
             limits,
             self.auth.stream_opened,
         )
-        self.people = People(
-            PeopleParts(
-                data_dir=settings.data_dir,
-                database=database,
-                manager=manager,
-                engine=self.engine,
-                metadata=self.metadata,
-                past=None,  # Past(store, flusher.flush) where history is on
-                clock=clock,
-                keep_ms=settings.exports_keep_hours * HOUR_MS,
-                zapd=version("zapd"),
-            )
-        )
         self.journal = SqliteSendJournal(database, clock)
         self.ready = False
         self.stopping = False
@@ -171,6 +165,9 @@ class Runtime:
                 stack.push_async_callback(link.close)
             annotated = await Annotated.open(database, clock, memory.annotations, link)
             sessions: SessionStore = SqliteSessionStore(database, known)
+            remembering = await _remembering(settings, clock)
+            if remembering is not None:
+                stack.push_async_callback(remembering.close)
             ports = Ports(
                 clock=clock,
                 sink=hub,
@@ -178,19 +175,49 @@ class Runtime:
                 sends=SqliteSendJournal(database, clock),
                 known_chats=known,
                 annotations=ChatAnnotations(annotated.index, annotated.chores),
+                keeper=remembering.keeper if remembering else None,
             )
             manager = SessionManager(_manager(settings, memory), ports, _plan(settings, around))
             for old, new in await aliases(database, MAX_ALIASES):
                 manager.memory.alias(old, new)
             runtime = cls(settings, clock, database, manager, hub, annotated)
+            runtime.remembering = remembering
+            runtime.people = runtime._people(known)
+            runtime.search = runtime._search()
             runtime._stack = stack.pop_all()
         runtime._stack.push_async_callback(runtime.auth.close)
         await WorkspaceStore(database, clock, settings.token_scopes).ensure(DEFAULT)
         return runtime
 
+    def _search(self) -> Search:
+        history = self.remembering.history if self.remembering else None
+        past = Remembered(history.store, history.flusher) if history else None
+        return Search(self.engine.ref, self.manager.memory, past)
+
+    def _people(self, known: SqliteKnownChats) -> People:
+        return People(
+            PeopleParts(
+                data_dir=self.settings.data_dir,
+                database=self.database,
+                manager=self.manager,
+                engine=self.engine,
+                metadata=self.metadata,
+                hub=self.hub,
+                annotated=self.index,
+                known=known,
+                elsewhere=in_project(self.supabase) if self.supabase else None,
+                past=self.remembering.past if self.remembering else None,
+                clock=self.clock,
+                keep_ms=self.settings.exports_keep_hours * HOUR_MS,
+                zapd=version("zapd"),
+            )
+        )
+
     async def start(self, base_url: str) -> None:
         """Take up what the last life left; from here on it is ready."""
         await Meta(self.database).set(BASE_URL, base_url)
+        if self.remembering is not None:
+            await self.remembering.begin(self.manager)
         await self.manager.start()
         self.ready = True
 
@@ -201,6 +228,8 @@ class Runtime:
             tasks.create_task(self.metadata.background.run())
             if self.supabase is not None:
                 tasks.create_task(self.supabase.run())
+            if self.remembering is not None:
+                tasks.create_task(self.remembering.run())
             tasks.create_task(self.people.run())
             keep_ms = int(self.settings.sends_keep_hours * HOUR_MS)
             tasks.create_task(forget_sends(self.journal, keep_ms))
@@ -242,6 +271,10 @@ async def forget_sends(journal: SqliteSendJournal, keep_ms: int) -> None:
             if gone:
                 log.info("%d finished sends were forgotten", gone)
         await asyncio.sleep(PRUNE_SECONDS)
+
+
+async def _remembering(settings: Settings, clock: Clock) -> Remembering | None:
+    return None if settings.history == "off" else await Remembering.open(settings, clock)
 
 
 async def _supabase(settings: Settings, database: Database, clock: Clock) -> SupabaseLink | None:

@@ -92,6 +92,12 @@ class MessageNotFound(EngineError):
     code = "message_not_found"
 
 
+class PastUnavailable(EngineError):
+    """What is asked for is not in the cache, and what is kept beyond it cannot be read now."""
+
+    code = "history_unavailable"
+
+
 class IdempotencyConflict(EngineError):
     """The key was used with another body."""
 

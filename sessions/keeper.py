@@ -24,7 +24,11 @@ class KeptMessage(Protocol):
 
 
 class KeptChat(Protocol):
-    """A chat's row as the engine has it, without its last message."""
+    """A chat's row as the engine has it, without its last message.
+
+    It counts a message before that is told: so what is kept of a chat never counts less than is
+    kept of its messages. ``mark``: up to where of the session's journal it counts, 0: unknown.
+    """
 
     ref: ChatRef
     pn: str | None
@@ -36,6 +40,7 @@ class KeptChat(Protocol):
     archived: bool
     pinned: bool
     muted_until: int | None
+    mark: int
 
 
 class PastMessage(NamedTuple):
@@ -63,6 +68,7 @@ class PastChat(NamedTuple):
     archived: bool
     pinned: bool
     muted_until: int | None
+    mark: int
     last: PastMessage | None
 
 

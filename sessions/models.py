@@ -327,6 +327,31 @@ def rewrite_head(head: bytes, *, without: str | None = None, **fields: object) -
     return msgspec.json.encode(values)[:-1]
 
 
+class _Quoted(msgspec.Struct):
+    sender: str | None = None
+
+
+class _Quoting(msgspec.Struct):
+    reply_to: _Quoted | None = None
+
+
+def without_quote(head: bytes, jids: frozenset[str]) -> bytes | None:
+    """Return the head without its quotation of one of these people; None where it has none."""
+    quoted = msgspec.json.decode(head + b"}", type=_Quoting).reply_to
+    if quoted is None or quoted.sender not in jids:
+        return None
+    return rewrite_head(head, reply_to=None)
+
+
+def without_reactions(tail: bytes, jids: frozenset[str]) -> bytes | None:
+    """Return an encoded tail without these people's reactions; None where it has none."""
+    values = msgspec.json.decode(b"{" + tail[1:])
+    left = [reaction for reaction in values["reactions"] if reaction["sender"] not in jids]
+    if len(left) == len(values["reactions"]):
+        return None
+    return b"," + msgspec.json.encode(values | {"reactions": left})[1:]
+
+
 def encode_tail(tail: MessageTail) -> bytes:
     """Return the tail's JSON as ``,"wa_id":…}``, ready for :func:`splice`."""
     return b"," + msgspec.json.encode(tail)[1:]

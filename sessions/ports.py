@@ -124,6 +124,10 @@ class SendJournal(Protocol):
         """Return the rows that are ``accepted`` or ``trying``, oldest first."""
         ...
 
+    async def finished(self, since: int) -> list[SendRow]:
+        """Return the other rows that were marked since that time (ms), oldest first."""
+        ...
+
 
 class KnownChats(Protocol):
     """Which chats were ever announced. Must answer from memory or local disk, within 0.1 ms."""

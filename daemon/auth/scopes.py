@@ -24,7 +24,7 @@ MEANING: dict[Scope, str] = {
     Scope.SEND: "Send messages, mark chats read, show typing.",
     Scope.MANAGE: "Create, start, stop, pair, log out and delete sessions.",
     Scope.METADATA: "Read and write assignments, tags, notes, quick replies and settings.",
-    Scope.ADMIN: "All of the above, in this workspace.",
+    Scope.ADMIN: "All of the above, in this workspace, and exports and erasures.",
     Scope.PAIR: "See the QR code and the pairing code of a session, for a browser.",
     Scope.STREAM: "Open streams only, for a browser.",
     Scope.MEDIA: "Fetch media only, for a browser.",

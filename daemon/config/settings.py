@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SCOPES = ("read", "send", "manage", "metadata", "admin", "pair", "stream", "media")
 _SERVER, _ACCESS, _LOGS = "Server", "Access", "Logs"
 _MEMORY, _STREAMS, _WORKERS, _SENDS = "Memory", "Streams", "Workers", "Sends"
-_SUPABASE = "Supabase"
+_SUPABASE, _PEOPLE, _HISTORY = "Supabase", "People's rights", "History"
 
 
 def _row(group: str, kind: Kind, default: str, sentence: str) -> Any:  # noqa: ANN401 - a dataclass field
@@ -244,6 +244,43 @@ class Settings:
         "72",
         "How long a finished send and its Idempotency-Key are remembered.",
     )
+    history: str = _row(
+        _HISTORY,
+        Choice(("off", "sqlite", "supabase")),
+        "sqlite",
+        "Where messages are kept beyond the memory: history.db in the data directory, the Supabase "
+        "project, or nowhere.",
+    )
+    history_days: int = _row(
+        _HISTORY,
+        Integer(0, 36_500),
+        "0",
+        "After how many days a message leaves the history; 0 keeps it for ever.",
+    )
+    history_max_bytes: int = _row(
+        _HISTORY,
+        Size("16MiB", "1024TiB", zero="no bound"),
+        "0",
+        "What history.db may hold; the oldest messages leave beyond it.",
+    )
+    history_backlog: int = _row(
+        _HISTORY,
+        Size("16MiB", "64GiB"),
+        "64MiB",
+        "What may wait in memory for the history; from half of it on it waits on disk.",
+    )
+    history_spill: int = _row(
+        _HISTORY,
+        Size("1MiB", "16TiB", zero="nothing waits on disk"),
+        "1GiB",
+        "What may wait on disk while the history cannot be written.",
+    )
+    exports_keep_hours: int = _row(
+        _PEOPLE,
+        Integer(1, 8760),
+        "168",
+        "How long the file of an export can be fetched.",
+    )
     supabase_url: str | None = _row(
         _SUPABASE,
         Url(),
@@ -319,6 +356,11 @@ class Settings:
             for name, other in _NEEDS
             if getattr(self, name) and not getattr(self, other) and other not in unread
         ]
+        if self.history == "supabase" and not self.supabase_url and "supabase_url" not in unread:
+            alone.append(
+                "ZAPD_HISTORY is supabase and ZAPD_SUPABASE_URL is not set. "
+                "Set it, or keep the history in sqlite."
+            )
         return alone + [
             f"{_variable(small)} is {_shown(self, small)}, more than {_variable(large)} "
             f"({_shown(self, large)}). Make it smaller, or the other larger."

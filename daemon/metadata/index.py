@@ -197,6 +197,11 @@ class MetadataIndex:
         for ref in refs:
             self._note_lid(ref)
 
+    def forget(self, ref: ChatRef) -> None:
+        """Let go of a chat that the store has nothing of any more."""
+        self._chats.pop(ref, None)
+        self._lids.discard(ref)
+
     def tear(self, workspace: str) -> None:
         """Learn that not all chats of the workspace are here."""
         self._torn.add(workspace)

@@ -57,3 +57,7 @@ class DataApi(Protocol):
     async def select(self, table: str, query: Query) -> list[RemoteRow]:
         """Return rows, at most as many as the server gives at once."""
         ...
+
+    async def call(self, function: str, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what it returns
+        """Call a function of the database; return what it returns."""
+        ...

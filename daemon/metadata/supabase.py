@@ -109,6 +109,10 @@ class SupabaseApi:
         request = request.range(query.offset, query.offset + query.limit - 1)
         return await _execute(request)
 
+    async def call(self, function: str, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what it returns
+        """Call a function of the database; return what it returns."""
+        return await _answer(self._client.rpc(function, dict(arguments)))
+
     async def _check(self, response: httpx.Response) -> None:
         """Raise for all but a success of the API itself."""
         if self._on_date is not None and (date := _date(response)) is not None:
@@ -125,6 +129,11 @@ class SupabaseApi:
 
 async def _execute(request: Any) -> list[RemoteRow]:  # noqa: ANN401 - the builders share no class
     """Send a request of the client; return its rows."""
+    return list(await _answer(request))
+
+
+async def _answer(request: Any) -> Any:  # noqa: ANN401 - as above
+    """Send a request of the client; return the JSON of its answer."""
     try:
         answer = await request.execute()
     except (httpx.HTTPError, httpx.StreamError) as error:
@@ -133,7 +142,7 @@ async def _execute(request: Any) -> list[RemoteRow]:  # noqa: ANN401 - the build
         raise not_the_api(str(error.code)) from error
     except (UnicodeError, TypeError, ValueError) as error:
         raise unsendable(error) from error
-    return list(answer.data)
+    return answer.data
 
 
 def _date(response: httpx.Response) -> float | None:

@@ -30,6 +30,7 @@ from daemon.storage.workspaces import WorkspaceStore
 
 if TYPE_CHECKING:
     from daemon.storage.database import Database
+    from sessions.ids import SessionKey
     from sessions.ports import Clock, SessionStore
 
 CLIENT = "daemon.metadata.supabase"  # loaded by name and here only: 27 MiB that few need
@@ -63,6 +64,9 @@ class Project(NamedTuple):
     def __repr__(self) -> str:
         """Show no key."""
         return f"Project({self.url!r})"
+
+
+ERASE = "zapd_erase_contact"
 
 
 class SupabaseLink:
@@ -138,6 +142,21 @@ class SupabaseLink:
     def deliver_to(self, on_rows: Callable[[list[AnyRow]], Awaitable[None]]) -> None:
         """Name who gets the rows that others changed, once they are on disk; it must not raise."""
         self._on_rows = on_rows
+
+    async def erase(self, key: SessionKey, jids: frozenset[str]) -> dict[str, int]:
+        """Forget a person's chats of a session there; return how many rows that was, by kind.
+
+        What waits is sent first: a row that is under way would come back else. Raises ``Trouble``.
+        """
+        await self.drain.flush()
+        await self.workspaces.ensure([key.workspace])
+        arguments = {
+            "workspace": self.workspaces.id_of(key.workspace),
+            "session": key.session,
+            "jids": sorted(jids),
+        }
+        counts: dict[str, int] = await self._api.call(ERASE, arguments)
+        return counts
 
     async def run(self) -> None:
         """Send and read until cancelled."""

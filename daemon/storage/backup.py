@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from daemon.storage import archive
-from daemon.storage.data_dir import ASIDE, DATABASE, LOCK, RESTORING, STAGING
+from daemon.storage.data_dir import ASIDE, DATABASE, EXPORTS, LOCK, RESTORING, STAGING
 from daemon.storage.failures import StorageError, StorageFull, from_os, from_sqlite
 from daemon.storage.integrity import check_file, connect
 
@@ -99,7 +99,8 @@ def _files(data_dir: Path) -> Iterator[Path]:
         here = Path(folder)
         folders.sort()
         if here == data_dir:
-            folders[:] = [name for name in folders if name != STAGING and ASIDE not in name]
+            left = {STAGING, EXPORTS}  # exports are made again, and are not to outlive their time
+            folders[:] = [name for name in folders if name not in left and ASIDE not in name]
         for name in sorted(names):
             path = here / name
             if _belongs(name) and path.is_file() and not path.is_symlink():

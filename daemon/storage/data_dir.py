@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DATABASE, LOCK = "zapd.db", "zapd.lock"
 # Of `zapd restore`: where it unpacks, what it sets aside, and the mark of one that is under way
 STAGING, ASIDE, RESTORING = "restore-staging", "before-restore-", "restore-unfinished"
+EXPORTS = "exports"
 
 
 def prepare(path: Path) -> Path:

@@ -30,6 +30,7 @@ _ADD = (
     "INSERT OR IGNORE INTO known_chats(workspace, session, hash, jid) SELECT ?1, ?2, ?3, ?4 "
     "WHERE EXISTS(SELECT 1 FROM sessions WHERE workspace = ?1 AND id = ?2)"
 )
+_ERASE = "DELETE FROM known_chats WHERE workspace = ? AND session = ? AND hash = ?"
 FLUSH_SECONDS = 0.05
 RETRY_SECONDS = 1.0
 _ADDED_BYTES = 72  # a Python int and its share of the set
@@ -95,6 +96,31 @@ class SqliteKnownChats:
         """Forget the chats of a session that is being deleted; its rows go with the session."""
         self._known.pop(key, None)
         self._rows = [row for row in self._rows if SessionKey(row.workspace, row.session) != key]
+
+    async def erase(self, key: SessionKey, jids: frozenset[str]) -> int:
+        """Forget chats for good: each would be new again; return how many were known.
+
+        Raises ``StorageError``.
+        """
+        while self._writing is not None:
+            await asyncio.wait([self._writing])
+        numbers = {chat_hash(jid) for jid in jids}
+        known = self._known.get(key)
+        if known is not None:
+            known.loaded = array("q", (each for each in known.loaded if each not in numbers))
+            known.added -= numbers
+        rows, before = self._rows, len(self._rows)
+        self._rows = [row for row in rows if SessionKey(*row[:2]) != key or row.jid not in jids]
+        unwritten = before - len(self._rows)
+        values = [(*key, number) for number in numbers]
+
+        async def job(connection: aiosqlite.Connection) -> int:
+            cursor = await connection.executemany(_ERASE, values)
+            count = cursor.rowcount
+            await cursor.close()
+            return count
+
+        return unwritten + await self._database.write(job)
 
     @property
     def size_bytes(self) -> int:

@@ -242,4 +242,32 @@ _METADATA = (
     ) STRICT, WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _METADATA)
+_PEOPLE = (
+    # Exports and erasures (jobs.py), done in the order of `seq`; request and report are JSON
+    f"""CREATE TABLE jobs(
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        {_OF_WORKSPACE},
+        kind TEXT NOT NULL,
+        state TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        request BLOB NOT NULL,
+        progress INTEGER NOT NULL,
+        report BLOB NOT NULL,
+        code TEXT,
+        detail TEXT,
+        tries INTEGER NOT NULL,
+        due_at INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL
+    ) STRICT""",
+    """CREATE INDEX jobs_workspace ON jobs(workspace, kind, seq)""",
+    """CREATE INDEX jobs_open ON jobs(seq) WHERE state IN ('waiting', 'running')""",
+    # Where `zapd backup` wrote: what was erased since is still there
+    """CREATE TABLE backups(
+        file TEXT PRIMARY KEY,
+        made_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _METADATA, _PEOPLE)

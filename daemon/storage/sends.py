@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from daemon.storage.database import changed
 from sessions.errors import SessionNotFound
+from sessions.models import rewrite_head
 from sessions.ports import SendRow
 
 if TYPE_CHECKING:
     import aiosqlite
 
     from daemon.storage.database import Database
+    from sessions.ids import SessionKey
     from sessions.ports import Clock
 
 _COLUMNS = SendRow.__struct_fields__
@@ -31,9 +33,19 @@ _UNFINISHED = (
     f"SELECT {_NAMES} FROM sends WHERE state IN ('accepted', 'trying') "  # noqa: S608 - our own names
     "ORDER BY at, seq"
 )
+_FINISHED = (
+    f"SELECT {_NAMES} FROM sends WHERE state NOT IN ('accepted', 'trying') "  # noqa: S608 - our own names
+    "AND updated_at >= ? ORDER BY at, seq"
+)
 _PRUNE = (
     "DELETE FROM sends WHERE seq IN (SELECT seq FROM sends "
     "WHERE updated_at < ? AND state NOT IN ('accepted', 'trying') LIMIT ?)"
+)
+_TO = "DELETE FROM sends WHERE workspace = ? AND session = ? AND chat IN"
+_QUOTING = "SELECT seq, head FROM sends WHERE workspace = ? AND session = ? AND reply_sender IN"
+_UNQUOTE = (
+    "UPDATE sends SET reply_wa_id = NULL, reply_sender = NULL, reply_text = NULL, head = ? "
+    "WHERE seq = ?"
 )
 _PRUNE_AT_ONCE = 500  # rows in one transaction: a send that waits behind it waits for little
 
@@ -80,6 +92,27 @@ class SqliteSendJournal:
     async def unfinished(self) -> list[SendRow]:
         """Return the rows that are ``accepted`` or ``trying``, oldest first."""
         return [_row(found) for found in await self._database.all(_UNFINISHED)]
+
+    async def erase(self, key: SessionKey, jids: frozenset[str]) -> dict[str, int]:
+        """Forget sends to these chats with their keys, and quotations of these people in others."""
+        names = sorted(jids)
+        marks = ", ".join("?" * len(names))
+        to_them = f"{_TO} ({marks})"
+        quoting = f"{_QUOTING} ({marks})"
+        values = (*key, *names)
+
+        async def job(connection: aiosqlite.Connection) -> dict[str, int]:
+            sends = await changed(connection, to_them, values)
+            found = list(await connection.execute_fetchall(quoting, values))
+            cleaned = [(rewrite_head(row["head"], reply_to=None), row["seq"]) for row in found]
+            await connection.executemany(_UNQUOTE, cleaned)
+            return {"sends": sends, "quotations": len(cleaned)}
+
+        return await self._database.write(job)
+
+    async def finished(self, since: int) -> list[SendRow]:
+        """Return the other rows that were marked since that time (ms), oldest first."""
+        return [_row(found) for found in await self._database.all(_FINISHED, (since,))]
 
     async def prune(self, keep_ms: int) -> int:
         """Forget what was finished longer than ``keep_ms`` ago; return how many rows that was."""

@@ -40,6 +40,7 @@ class ChatRow:
         "evicted_before",
         "last",
         "lid",
+        "mark",
         "muted_until",
         "name",
         "picture_id",
@@ -64,6 +65,8 @@ class ChatRow:
         self.archived = False
         self.pinned = False
         self.muted_until: int | None = None
+        #: Up to where of the session's journal the row counts what came in; 0: unknown.
+        self.mark = 0
         #: ms; what is older may have left the RAM and is kept elsewhere. None: all is here.
         self.cold_before: int | None = None
         #: ms; what is older may be gone for good.
@@ -102,7 +105,7 @@ class ChatRow:
                 "pn": self.pn,
                 "lid": self.lid,
                 "kind": jid_kind(self.ref.jid),
-                "name": self.name or _number(self.ref.jid),
+                "name": called(self.name, self.ref.jid),
                 "picture_id": self.picture_id,
                 "picture_url": None,
                 "unread": self.unread,
@@ -118,9 +121,9 @@ class ChatRow:
         return head[:-1] + others + b',"last_message":' + last + b"}"
 
 
-def _number(jid: str) -> str | None:
-    """Return what to call a person whose name nobody told: the number, never a LID."""
-    return f"+{jid_user(jid)}" if jid.endswith("@s.whatsapp.net") else None
+def called(name: str | None, jid: str) -> str | None:
+    """Return what to call a chat: of a person whose name nobody told the number, never a LID."""
+    return name or (f"+{jid_user(jid)}" if jid.endswith("@s.whatsapp.net") else None)
 
 
 class ChatQuery(NamedTuple):
@@ -174,9 +177,7 @@ _Index = SortedKeyList[ChatRow, tuple[int, str]]
 class ChatCache:
     """All chat rows of all workspaces."""
 
-    def __init__(
-        self, max_bytes: int, on_change: Callable[[ChatRow], None] | None = None
-    ) -> None:
+    def __init__(self, max_bytes: int, on_change: Callable[[ChatRow], None] | None = None) -> None:
         """Hold rows of at most ``max_bytes`` together; tell ``on_change`` of new and changed ones."""
         self._on_change = on_change
         #: Whether no row has left: what is not here is nowhere.

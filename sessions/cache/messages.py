@@ -176,6 +176,10 @@ class MessageCache:
             self._use(chat, now)
         return True
 
+    def is_filled(self, share: float) -> bool:
+        """Tell whether all windows together fill that share of the bound, but for a thousandth."""
+        return self._windows.room(share) < self._windows.maxsize / 1000
+
     def get(self, workspace: str, id: str) -> Entry | None:
         """Return the message of that id."""
         return self._by_id.get((workspace, id))

@@ -1,12 +1,14 @@
 """The one door into the engine: sessions, what they received, what they are to do.
 
 ``SessionManager`` joins the parts; each has a file of its own: ``lifecycle`` (sessions from
-making to end), ``inbox`` (events into caches and hub), ``outbox`` (sends), ``views`` (reads).
+making to end), ``inbox`` (events into caches and hub), ``outbox`` (sends), ``views`` (reads of
+RAM), ``reading`` (reads of RAM and of what is kept beyond it), ``recall`` (events that need it).
 """
 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
@@ -22,14 +24,19 @@ from sessions.errors import (
 )
 from sessions.events import AnyEvent, HistoryProgress, MessageReceived
 from sessions.ids import ChatRef, SessionKey, phone_digits
+from sessions.keeper import Keeper, KeeperFailed, NoKeeper
 from sessions.manager.erasing import Eraser
 from sessions.manager.inbox import Inbox
 from sessions.manager.lifecycle import Lifecycle
 from sessions.manager.live import LiveSession
 from sessions.manager.memory import Memory, MemorySettings
+from sessions.manager.needs import Needs
 from sessions.manager.outbox import Outbox, TextToSend
+from sessions.manager.past import AtHand, Past
 from sessions.manager.probing import Prober
 from sessions.manager.publish import Publisher, status_event
+from sessions.manager.reading import Reader
+from sessions.manager.recall import Recall
 from sessions.manager.views import Anchor, Direction, Views
 from sessions.models import ProviderName, QrCode, Value, iso
 from sessions.ports import (
@@ -83,6 +90,7 @@ class Ports(Value, frozen=True, kw_only=True):
     sends: SendJournal
     known_chats: KnownChats
     annotations: Annotations = NoAnnotations()
+    keeper: Keeper | None = None
 
 
 class SessionManager:
@@ -91,8 +99,12 @@ class SessionManager:
     def __init__(self, settings: ManagerSettings, ports: Ports, plan: Plan) -> None:
         """Join the parts; nothing runs before :meth:`start`."""
         self._clock = ports.clock
-        self.memory = Memory(settings.memory)
+        self.keeper = ports.keeper or NoKeeper()
+        self.keeper.attach(self._durable)
+        self.memory = Memory(settings.memory, self.keeper)
+        self.past = Past(self.memory, ports.annotations)
         self.views = Views(self.memory, ports.clock)
+        self.reader = Reader(self.memory, self.views, self.past, ports.clock)
         self._publisher = Publisher(ports.sink, ports.clock)
         self._inbox = Inbox(self.memory, self._publisher, ports.known_chats, ports.annotations)
         self.supervisor = Supervisor(plan, self)
@@ -105,11 +117,14 @@ class SessionManager:
             pairing_host_seconds=settings.pairing_host_seconds,
             on_line=self._line_changed,
         )
+        needs = Needs(self.memory, self.past)
+        self._recall = Recall(self.past, needs, self._take)
         self._seconds = 0
         self._prober = Prober(self.supervisor, self.lifecycle, ports.clock, settings.probe_after)
         self.outbox = Outbox(
             self.memory,
             self._inbox,
+            self.past,
             self._publisher,
             ports.sends,
             self.supervisor,
@@ -131,6 +146,7 @@ class SessionManager:
         self.lifecycle.begin_close()
         await self.outbox.close()
         await self.supervisor.close()
+        await self._recall.close()
         await self.lifecycle.close()
 
     def tick(self) -> None:
@@ -140,30 +156,53 @@ class SessionManager:
         if self._seconds % TEND_SECONDS == 0:
             self.supervisor.tend()
         self.memory.messages.drop_idle(self._clock.now_ms())
+        if self.memory.partial:
+            self.lifecycle.own(self.past.mend())
 
     # -- the supervisor's listener
 
     def session_event(self, key: SessionKey, event: AnyEvent, mark: int = 0) -> None:
-        """Apply an event: cache first, then hub. One that cannot be costs itself only."""
-        try:
-            self._apply(key, event)
-        except Exception:
-            log.exception("an event of session %s was lost: %s", key, type(event).__name__)
+        """Apply an event: cache first, then hub. One that cannot be costs itself only.
+
+        One about what is not in RAM waits for it, and what comes behind it too; not what tells of
+        the session itself, which must be as true as its worker.
+        """
+        if self.lifecycle.handles(event) and not isinstance(event, HistoryProgress):
+            self._take(key, event, 0)
+            if mark and not self._recall.defer(key, None, mark):
+                self.keeper.taken(key, mark)
+        elif not self._recall.defer(key, event, mark):
+            self._take(key, event, mark)
+
+    def _take(
+        self, key: SessionKey, event: AnyEvent | None, mark: int, found: AtHand | None = None
+    ) -> None:
+        """Apply an event with what was read for it, and have its mark confirmed when it is kept.
+
+        A mark that came before was told again by a new worker, before it could be confirmed.
+        """
+        is_fresh = event is None or not mark or self.memory.reads(key, mark)
+        if event is not None and is_fresh:
+            try:
+                self._apply(key, event, found, mark)
+            except Exception:
+                log.exception("an event of session %s was lost: %s", key, type(event).__name__)
         if mark:
-            self._taken(key, mark)
+            self.keeper.taken(key, mark)
 
-    def _taken(self, key: SessionKey, mark: int) -> None:
-        """Confirm what is in the cache and told: the place where a history may ask to wait."""
-        self.supervisor.confirm(key, mark)
+    def _durable(self, key: SessionKey, mark: int) -> None:
+        """Confirm what is in the cache, told, and kept where there is a keeper."""
+        if self.lifecycle.knows(key):
+            self.supervisor.confirm(key, mark)
 
-    def _apply(self, key: SessionKey, event: AnyEvent) -> None:
+    def _apply(self, key: SessionKey, event: AnyEvent, found: AtHand | None, mark: int) -> None:
         if isinstance(event, HistoryProgress):
             self._inbox.tell_history(key)
         if self.lifecycle.handles(event):
             self.lifecycle.take(key, event)
             return
         now = self._clock.now_ms()
-        self._inbox.take(key, event, now)
+        self._inbox.take(key, event, now, found, mark)
         live = self.lifecycle.get(key)
         live.last_heard_at = now
         if isinstance(event, MessageReceived) and event.source in ("live", "offline"):
@@ -196,9 +235,11 @@ class SessionManager:
         """Close and forget the session with all that it had; raise ``SessionNotFound``."""
         await self.lifecycle.delete(self.lifecycle.get(key))
         await self.outbox.drop(key)  # after it: nothing can be accepted any more
+        self._recall.forget(key)
         self._inbox.forget(key)
         self.supervisor.forget(key)
         self.memory.drop_session(key)
+        self.keeper.dropped(key)
 
     def qr(self, key: SessionKey) -> QrCode:
         """Return the code to scan now; raise ``NotPairing``."""
@@ -240,14 +281,16 @@ class SessionManager:
         """Tell WhatsApp that the chat was read; raise ``ChatNotFound``."""
         live = self.lifecycle.get(ref.key)
         live.require_connected()
-        row = self.views.chat(ref)
+        row = await self.reader.chat(ref)
         count = row.unread  # more may come while WhatsApp is told
-        unread = sorted(self.views.unread(row.ref))
+        unread = sorted(await self.reader.unread(row))
         for sender, messages in groupby(unread, key=lambda message: message.sender):
             wa_ids = tuple(message.wa_id for message in messages)
             command = c.MarkRead(chat=row.ref.jid, sender=sender, wa_ids=wa_ids)
             await self._ask(live, command, COMMAND_SECONDS)
-        self._inbox.mark_read(self.memory.home(row.ref), count)
+        row = await self.reader.chat(row.ref)  # it may have left, or have been merged, meanwhile
+        self._inbox.mark_read(row.ref, count)
+        await self.keeper.flush()  # what was answered is not undone by a kill
 
     async def erase(self, key: SessionKey, jids: frozenset[str]) -> dict[str, int]:
         """Forget a person of a session in RAM; return how much that was, by kind."""
@@ -259,9 +302,17 @@ class SessionManager:
         """Ask the annotations port about a chat again; ``tell`` publishes ``chat_updated``.
 
         Called after what the port would answer has changed. Nothing happens to a chat that is
-        not in memory.
+        neither in memory nor kept beyond it.
         """
-        self._inbox.annotate(ref, tell=tell)
+        if tell and self.memory.chats.look(ref) is None and not self.memory.chats.is_whole:
+            self.lifecycle.own(self._annotate_later(ref))
+        else:
+            self._inbox.annotate(ref, tell=tell)
+
+    async def _annotate_later(self, ref: ChatRef) -> None:
+        with suppress(KeeperFailed):  # nobody can read it now either
+            await self.past.row(ref)
+        self._inbox.annotate(ref, tell=True)
 
     async def set_typing(
         self, ref: ChatRef, *, is_typing: bool, kind: Literal["text", "audio"] = "text"

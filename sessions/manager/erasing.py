@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sessions.ids import ChatRef, SessionKey, jid_kind, jid_user
-from sessions.models import rewrite_head
+from sessions.models import without_quote
 
 if TYPE_CHECKING:
     from sessions.cache.messages import Entry
@@ -25,14 +25,6 @@ _AT_ONCE = 50
 
 class _Sender(msgspec.Struct):
     sender: str
-
-
-class _Quoted(msgspec.Struct):
-    sender: str | None = None
-
-
-class _Quoting(msgspec.Struct):
-    reply_to: _Quoted | None = None
 
 
 class Eraser:
@@ -99,20 +91,3 @@ class Eraser:
 def sender_of(entry: Entry) -> str:
     """Return who wrote a message."""
     return msgspec.json.decode(entry.head + b"}", type=_Sender).sender
-
-
-def without_quote(head: bytes, jids: frozenset[str]) -> bytes | None:
-    """Return the head without its quotation of somebody; None where it has none of theirs."""
-    quoted = msgspec.json.decode(head + b"}", type=_Quoting).reply_to
-    if quoted is None or quoted.sender not in jids:
-        return None
-    return rewrite_head(head, reply_to=None)
-
-
-def without_reactions(tail: bytes, jids: frozenset[str]) -> bytes | None:
-    """Return an encoded tail without somebody's reactions; None where it has none of theirs."""
-    values = msgspec.json.decode(b"{" + tail[1:])
-    left = [reaction for reaction in values["reactions"] if reaction["sender"] not in jids]
-    if len(left) == len(values["reactions"]):
-        return None
-    return b"," + msgspec.json.encode(values | {"reactions": left})[1:]

@@ -11,8 +11,9 @@ from sessions import events as e, ids
 from sessions.cache.chats import ChatRow
 from sessions.cache.messages import Entry
 from sessions.ids import ChatRef, SessionKey
-from sessions.manager.memory import Memory
+from sessions.manager.memory import Memory, is_within
 from sessions.manager.merging import Merger
+from sessions.manager.past import AtHand, nothing
 from sessions.manager.publish import Publisher
 from sessions.models import (
     ACK,
@@ -47,6 +48,8 @@ class Inbox:
         self._annotations = annotations or NoAnnotations()
         self._merger = Merger(memory, publisher, known, self._annotations)
         self._silent: dict[SessionKey, set[ChatRef]] = {}  # changed by history, not told yet
+        self._at_hand = nothing()
+        self._mark = 0
         self._early: LRUCache[tuple[SessionKey, str], int] = LRUCache(MAX_EARLY_RECEIPTS)
         self._handlers: dict[type, Any] = {
             e.MessageReceived: self._message,
@@ -64,9 +67,23 @@ class Inbox:
             e.LidLearned: self._lid,
         }
 
-    def take(self, key: SessionKey, event: e.AnyEvent, now: int) -> None:
-        """Apply one event."""
-        self._handlers[type(event)](key, event, now)
+    def take(
+        self,
+        key: SessionKey,
+        event: e.AnyEvent,
+        now: int,
+        found: AtHand | None = None,
+        mark: int = 0,
+    ) -> None:
+        """Apply one event; ``found``: what was read for it of messages that are not in RAM.
+
+        ``mark`` is its place in the session's journal, 0 where it has none.
+        """
+        self._at_hand, self._mark = found or nothing(), mark
+        try:
+            self._handlers[type(event)](key, event, now)
+        finally:
+            self._at_hand = nothing()
 
     def chat_row(self, ref: ChatRef, address: e.ChatAddress, name: str | None, now: int) -> ChatRow:
         """Return the chat's row, made and announced if the chat is new.
@@ -78,15 +95,24 @@ class Inbox:
             row = ChatRow(ref, self._annotations.of(ref))
             row.name = self._name(ref, name)
             row.pn, row.lid = address.pn, address.lid
+            is_new = self._known.add(*ref)
+            if not is_new:
+                self._memory.begins_late(row, now)
             self._memory.chats.add(row)
-            if self._known.add(*ref):
+            if is_new:
                 self._publisher.chat("new_chat", row)
-            else:
-                row.evicted_before = now
         return row
 
-    def add(self, entry: Entry, address: e.ChatAddress, name: str | None, now: int) -> ChatRow:
-        """Cache a message, as far as the bounds let it, and move its chat up."""
+    def add(
+        self,
+        entry: Entry,
+        address: e.ChatAddress,
+        name: str | None,
+        now: int,
+        *,
+        counts: bool = False,
+    ) -> ChatRow:
+        """Cache a message, as far as the bounds let it, move its chat up, and have both kept."""
         row = self.chat_row(entry.chat, address, name, now)
         self._describe(row, address, name)
         self._memory.messages.add(entry, now)
@@ -94,6 +120,8 @@ class Inbox:
             row.updated_at = max(row.updated_at, entry.at)
             if row.last is None or entry.at >= row.last.at:
                 row.last = entry
+            row.unread += counts
+        self._memory.keep(entry)  # after its row: one that is kept is counted
         return row
 
     def _describe(self, row: ChatRow, address: e.ChatAddress, name: str | None) -> None:
@@ -121,7 +149,7 @@ class Inbox:
     def forget_chats(self, refs: frozenset[ChatRef]) -> None:
         """Drop what waits to be told of these chats."""
         for waiting in self._silent.values():
-            waiting -= refs
+            waiting.difference_update(refs)
 
     def early_ack(self, key: SessionKey, wa_id: str) -> int | None:
         """Return the tick that came before the message's name was known."""
@@ -142,10 +170,8 @@ class Inbox:
         if ref.jid != event.chat.jid:  # told under an address that it goes by no more
             head = rewrite_head(head, chat=ref.id)
         entry = Entry(ref, event.id, event.at, from_me=event.from_me, head=head, tail=event.tail)
-        row = self.add(entry, event.chat, event.chat_name, now)
-        if event.counts:
-            with self._memory.chats.unindexed(row):
-                row.unread += 1
+        counts = event.counts and not self._is_counted(ref)
+        row = self.add(entry, event.chat, event.chat_name, now, counts=counts)
         self._told(key, row, entry, event.source)
         if event.counts:
             self._annotations.received(ref)
@@ -159,11 +185,19 @@ class Inbox:
             if tell:
                 self._publisher.chat("chat_updated", row)
 
+    def _is_counted(self, ref: ChatRef) -> bool:
+        """Tell whether the chat's row has what comes now in it: a kill left the row, not the rest."""
+        row = self._memory.chats.look(ref)
+        return row is not None and is_within(row.mark, self._mark)
+
     def _is_known(self, key: SessionKey, event: e.MessageReceived) -> bool:
         """Tell whether it came before, or is the echo of what we sent."""
-        if self._memory.messages.get(key.workspace, event.id) is not None:
+        messages, found = self._memory.messages, self._at_hand
+        if event.id in found.by_id or messages.get(key.workspace, event.id) is not None:
             return True
-        return event.from_me and self._memory.messages.find_sent(key, event.wa_id) is not None
+        if not event.from_me:
+            return False
+        return event.wa_id in found.sent or messages.find_sent(key, event.wa_id) is not None
 
     def _told(self, key: SessionKey, row: ChatRow, entry: Entry, source: Source) -> None:
         """Tell a message; a sync is told chat by chat, when its next progress comes."""
@@ -181,8 +215,11 @@ class Inbox:
 
     def _edited(self, key: SessionKey, event: e.MessageEdited, now: int) -> None:
         entry = self._find(key, event)
-        if entry is not None and entry.tail.deleted_at is None:
-            self._change(entry, rewrite_head(entry.head, text=event.text), edited_at=iso(event.at))
+        if entry is None or entry.tail.deleted_at is not None:
+            return
+        head, edited_at = rewrite_head(entry.head, text=event.text), iso(event.at)
+        if (head, edited_at) != (entry.head, entry.tail.edited_at):  # else it is told again
+            self._change(entry, head, edited_at=edited_at)
             self._publisher.message("message_edited", entry, "live")
 
     def _deleted(self, key: SessionKey, event: e.MessageDeleted, now: int) -> None:
@@ -218,7 +255,9 @@ class Inbox:
                 self.raise_ack(entry, event.ack)
 
     def _read_elsewhere(self, key: SessionKey, event: e.ReadElsewhere, now: int) -> None:
-        self.mark_read(self._ref(key, event.chat))
+        ref = self._ref(key, event.chat)
+        if not self._is_counted(ref):  # else what came after it would be lost from the count
+            self.mark_read(ref)
 
     def mark_read(self, ref: ChatRef, count: int | None = None) -> None:
         """Take ``count`` (None: all) from the chat's unread messages and tell it, if it had any."""
@@ -248,6 +287,7 @@ class Inbox:
         contact = self._memory.contacts.learn(key, event.contact)
         if contact is None:
             return
+        self._memory.keep_contact(key, contact)
         self._publisher.contact(key, contact)
         self._rename(self._memory.home(ChatRef(*key, contact.jid)), contact.name)
 
@@ -280,6 +320,8 @@ class Inbox:
 
     def _history_chat(self, key: SessionKey, event: e.HistoryChat, now: int) -> None:
         ref = self._ref(key, event.chat)
+        if self._is_counted(ref):
+            return
         row = self.chat_row(ref, event.chat, event.name, now)
         self._silent.setdefault(key, set()).add(ref)
         with self._memory.chats.unindexed(row):
@@ -304,6 +346,7 @@ class Inbox:
         one of theirs. So ours is meant only where chat and sender are ours too.
         """
         found = self._memory.messages.get(key.workspace, event.id)
+        found = found or self._at_hand.by_id.get(event.id)
         if found is None:
             sent = self._sent(key, event.chat, event.id, event.wa_id)
             if sent is not None and event.id in (sent.id, _derived_id(sent)):
@@ -320,11 +363,12 @@ class Inbox:
         last = row.last if row else None  # it may have outlived its window
         if last is not None and (last.id == id or (last.from_me and last.tail.wa_id == wa_id)):
             return last
-        return None
+        return self._at_hand.by_id.get(id) or self._at_hand.sent.get(wa_id)
 
     def _change(self, entry: Entry, head: bytes | None = None, **changes: object) -> None:
         tail: MessageTail = msgspec.structs.replace(entry.tail, **changes)
         self._memory.messages.change(entry, tail, head)
+        self._memory.keep(entry)
         row = self._memory.chats.peek(entry.chat)
         if row is not None and row.last is entry:
             self._memory.chats.weigh(row)

@@ -84,6 +84,10 @@ class Lifecycle:
             raise SessionNotFound("There is no such session.")
         return live
 
+    def knows(self, key: SessionKey) -> bool:
+        """Tell whether there is such a session."""
+        return key in self._sessions
+
     def _still_is(self, live: LiveSession) -> None:
         if self._sessions.get(live.key) is not live:
             raise SessionNotFound("There is no such session.")
@@ -96,6 +100,10 @@ class Lifecycle:
     def all(self) -> list[LiveSession]:
         """Return every session, for metrics."""
         return list(self._sessions.values())
+
+    def folder(self, key: SessionKey) -> Path:
+        """Return where the session keeps its keys, and what came in."""
+        return self._store_path(key)
 
     def handles(self, event: e.AnyEvent) -> bool:
         """Tell whether the event is about a session itself."""

@@ -1,15 +1,19 @@
-"""The caches of the daemon, under one budget."""
+"""The caches of the daemon, under one budget; who remembers beyond it is told what they have."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from cachetools import LRUCache
 
 from sessions.cache.byte_lru import Usage
 from sessions.cache.chats import ChatCache, ChatRow
 from sessions.cache.contacts import ContactCache
-from sessions.cache.messages import MessageCache, MessageLimits
+from sessions.cache.messages import Entry, MessageCache, MessageLimits
 from sessions.ids import ChatRef, SessionKey
-from sessions.models import Value
+from sessions.keeper import Keeper, NoKeeper
+from sessions.models import Contact, Value
 
 #: How the budget is shared out, in hundredths; the last two are the daemon's own.
 MESSAGES_SHARE, CHATS_SHARE, CONTACTS_SHARE, RINGS_SHARE, ANNOTATIONS_SHARE = 68, 10, 6, 12, 4
@@ -17,6 +21,8 @@ MESSAGES_SHARE, CHATS_SHARE, CONTACTS_SHARE, RINGS_SHARE, ANNOTATIONS_SHARE = 68
 
 #: Old chat ids that still work; one weighs some 400 bytes.
 MAX_ALIASES = 20_000
+#: More than a journal's records will ever be, and far less than lies between two journals.
+_ONE_JOURNAL = 1 << 40
 
 
 class MemorySettings(Value, frozen=True, kw_only=True):
@@ -51,15 +57,83 @@ class MemorySettings(Value, frozen=True, kw_only=True):
         )
 
 
+def is_within(counted: int, mark: int) -> bool:
+    """Tell whether what was counted up to one mark has the other in it. 0 has nothing.
+
+    Marks of one journal are close together; another journal begins somewhere else, at random.
+    """
+    return mark > 0 and 0 <= counted - mark < _ONE_JOURNAL
+
+
 class Memory:
     """Chats, messages and contacts of all workspaces."""
 
-    def __init__(self, settings: MemorySettings) -> None:
-        """Share the budget out."""
-        self.chats = ChatCache(settings.budget * CHATS_SHARE // 100)
+    def __init__(self, settings: MemorySettings, keeper: Keeper | None = None) -> None:
+        """Share the budget out. With a ``keeper`` that keeps, more is known than is here."""
+        self.keeper: Keeper = keeper or NoKeeper()
+        #: Rows that were made although nobody could read what is kept of the chat. Such a row is
+        #: not kept itself until it is joined to what there was.
+        self.partial: set[ChatRef] = set()
+        self._marks: dict[SessionKey, int] = {}
+        self._watchers: dict[int, set[object]] = {}
+        self.chats = ChatCache(settings.budget * CHATS_SHARE // 100, self._changed)
         self.messages = MessageCache(settings.messages(), self._forgotten)
         self.contacts = ContactCache(settings.budget * CONTACTS_SHARE // 100)
+        self.chats.is_whole = self.contacts.is_whole = not self.keeper.keeps
         self._aliases: LRUCache[ChatRef, ChatRef] = LRUCache(MAX_ALIASES)
+
+    def reads(self, key: SessionKey, mark: int) -> bool:
+        """Note how far the session's journal is read; False if it was read that far before."""
+        before = self._marks.get(key, 0)
+        if is_within(before, mark):
+            return False
+        self._marks[key] = mark
+        return True
+
+    def begins_late(self, row: ChatRow, now: int) -> None:
+        """Say of a row that is made for a chat there was before that its past is not here."""
+        if self.keeper.keeps and not self.chats.is_whole:
+            self.partial.add(row.ref)
+            row.cold_before = now
+        else:
+            row.evicted_before = now
+
+    def keep(self, entry: Entry) -> None:
+        """Have a message kept as it is now."""
+        self._touched(entry.chat, (entry.chat.workspace, entry.id))
+        self.keeper.message(entry)
+
+    def keep_contact(self, key: SessionKey, contact: Contact) -> None:
+        """Have a contact kept as it is now."""
+        self._touched((key, contact.jid))
+        self.keeper.contact(key, contact)
+
+    def keep_moved(self, old: ChatRef, new: ChatRef) -> None:
+        """Have what is kept of one chat moved to another."""
+        self._touched(old, new)
+        self.keeper.moved(old, new)
+
+    @contextmanager
+    def watched(self) -> Iterator[set[object]]:
+        """Give the names of what changes while something is read: what was read is older."""
+        touched: set[object] = set()
+        self._watchers[id(touched)] = touched
+        try:
+            yield touched
+        finally:
+            del self._watchers[id(touched)]
+
+    def _touched(self, *names: object) -> None:
+        for watcher in self._watchers.values():
+            watcher.update(names)
+
+    def _changed(self, row: ChatRow) -> None:
+        self._touched(row.ref)
+        mark = self._marks.get(row.ref.key, 0)
+        if not is_within(row.mark, mark):  # what is read again counts no less than before
+            row.mark = mark
+        if row.ref not in self.partial:
+            self.keeper.chat(row)
 
     def row(self, ref: ChatRef) -> ChatRow | None:
         """Return the chat's row."""
@@ -82,12 +156,15 @@ class Memory:
 
     def drop_session(self, key: SessionKey) -> None:
         """Forget all that a session had."""
+        self._touched(key)
+        self._marks.pop(key, None)
         self.messages.drop_session(key)
         self.contacts.drop_session(key)
         for ref in self.chats.of_session(*key):
             self.chats.remove(ref)
         for old in [old for old in self._aliases if old.key == key]:
             del self._aliases[old]
+        self.partial.difference_update([ref for ref in self.partial if ref.key == key])
 
     def usage(self) -> dict[str, Usage]:
         """Return the figures of each cache by its name."""
@@ -99,5 +176,9 @@ class Memory:
 
     def _forgotten(self, ref: ChatRef, before: int) -> None:
         row = self.chats.peek(ref)
-        if row is not None:
+        if row is None:
+            return
+        if self.keeper.keeps:
+            row.cold_before = max(before, row.cold_before or 0)
+        else:
             row.evicted_before = max(before, row.evicted_before or 0)

@@ -35,7 +35,7 @@ class Merger:
         row = self._memory.chats.peek(pn)
         if old is not None:
             self._memory.alias(lid, pn)
-            self._move(old, row or self._row(old, pn), now)
+            self._move(old, row or self._row(old, pn, now), now)
             self._annotations.merged(lid, pn)
             return
         if row is not None:
@@ -50,11 +50,12 @@ class Merger:
             self._memory.chats.weigh(row)
             self._publisher.chat("chat_updated", row)
 
-    def _row(self, old: ChatRow, pn: ChatRef) -> ChatRow:
+    def _row(self, old: ChatRow, pn: ChatRef, now: int) -> ChatRow:
         row = ChatRow(pn, self._annotations.of(pn))
         row.archived, row.pinned, row.muted_until = old.archived, old.pinned, old.muted_until
+        if not self._known.add(*pn):  # if it is new, ``chat_merged`` announces it
+            self._memory.begins_late(row, now)
         self._memory.chats.add(row)
-        self._known.add(*pn)  # ``chat_merged`` announces it, no ``new_chat``
         return row
 
     def _move(self, old: ChatRow, row: ChatRow, now: int) -> None:
@@ -62,6 +63,7 @@ class Merger:
             return _readdress(head, old.ref, row.ref)
 
         self._memory.messages.move(old.ref, row.ref, readdress, now)
+        self._memory.keep_moved(old.ref, row.ref)
         last = old.last
         if last is not None and last.chat == old.ref:  # it outlived its window
             last.chat, last.head = row.ref, readdress(last.head)
@@ -79,6 +81,8 @@ def _join(row: ChatRow, old: ChatRow) -> None:
     row.updated_at = max(row.updated_at, old.updated_at)
     if old.last is not None and (row.last is None or row.last.order <= old.last.order):
         row.last = old.last
+    if old.cold_before is not None:
+        row.cold_before = max(old.cold_before, row.cold_before or 0)
     if old.evicted_before is not None:
         row.evicted_before = max(old.evicted_before, row.evicted_before or 0)
 

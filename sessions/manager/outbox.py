@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from contextlib import suppress
+from typing import cast
 
 import msgspec
 from msgspec import structs
 
 from sessions.cache.messages import Entry
 from sessions.commands import AnyAnswer, Quoted, SendText
-from sessions.errors import MessageNotFound
+from sessions.errors import MessageNotFound, PastUnavailable
 from sessions.events import ChatAddress
 from sessions.ids import USER, ChatRef, SessionKey
+from sessions.keeper import KeeperFailed
 from sessions.manager.inbox import Inbox
 from sessions.manager.live import LiveSession
 from sessions.manager.memory import Memory
+from sessions.manager.past import Past
 from sessions.manager.publish import Publisher
 from sessions.models import (
     ACK,
@@ -24,10 +28,12 @@ from sessions.models import (
     MessageTail,
     MessageType,
     ReplyTo,
+    SendStatus,
     Value,
     encode_head,
     encode_tail,
     iso,
+    rewrite_head,
     splice,
 )
 from sessions.ports import Clock, SendJournal, SendRow
@@ -38,6 +44,8 @@ from sessions.worker.supervisor import Supervisor
 log = logging.getLogger("zapd.send")
 
 _PENDING = MessageTail(status="pending", ack=ACK["pending"])
+#: What was finished so shortly before a kill may not have been kept. Far more than a flush takes.
+_OVERHEARD_MS = 600_000
 
 
 class TextToSend(Value, frozen=True, kw_only=True):
@@ -53,10 +61,11 @@ class TextToSend(Value, frozen=True, kw_only=True):
 class Outbox:
     """The sends of all sessions."""
 
-    def __init__(  # noqa: PLR0913 - the parts that it joins
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that it joins
         self,
         memory: Memory,
         inbox: Inbox,
+        past: Past,
         publisher: Publisher,
         journal: SendJournal,
         supervisor: Supervisor,
@@ -68,6 +77,7 @@ class Outbox:
         """``timeout``: seconds after which a send without an answer is ``unknown``."""
         self._memory = memory
         self._inbox = inbox
+        self._past = past
         self._publisher = publisher
         self._journal = journal
         self._supervisor = supervisor
@@ -79,12 +89,31 @@ class Outbox:
     async def recover(self) -> None:
         """Take up what the last life left: untried sends go out, tried ones are ``unknown``."""
         for row in await self._journal.unfinished():
-            entry = self._remember(row, _PENDING)
+            entry = await self._entry(row) or self._remember(row, _PENDING)
             if row.state == "accepted":
                 self._queue(entry.chat.key, connected=False).put(row)
             else:
                 await self._journal.mark(row, "unknown")
                 self._tell(entry, SendOutcome(status="unknown", code="outcome_unknown"))
+        if self._past.keeps:
+            await self._recover_finished()
+
+    async def _recover_finished(self) -> None:
+        """Tell the past what it had not heard when the last life was killed."""
+        for row in await self._journal.finished(self._clock.now_ms() - _OVERHEARD_MS):
+            entry = await self._entry(row) or self._remember(row, _PENDING)
+            if entry.tail.status == "pending":
+                self._inbox.settle_ack(entry, cast("SendStatus", row.state), row.wa_id)
+
+    async def _entry(self, row: SendRow) -> Entry | None:
+        """Return the message of a send, if it is kept; its chat's row is here then."""
+        with suppress(KeeperFailed):
+            await self._past.row(self._ref(row))
+            return await self._past.entry(row.workspace, row.id)
+        return None
+
+    def _ref(self, row: SendRow) -> ChatRef:
+        return self._memory.home(ChatRef(row.workspace, row.session, row.chat))
 
     async def send(self, live: LiveSession, request: TextToSend) -> bytes:
         """Accept the send and return the message as ``pending``; it is on disk by then.
@@ -98,9 +127,11 @@ class Outbox:
         if known is None:
             live.require_connected()
             self._queue(live.key, connected=True).check_room()
-            row = self._row(live, request, wanted)
+            row = self._row(live, request, wanted, await self._original(request))
             known = await self._journal.accept(row)
             if known is None:
+                with suppress(KeeperFailed):
+                    await self._past.row(request.chat)
                 self._remember(row, _PENDING, announce=True)
                 self._queue(live.key, connected=live.is_connected).put(row)
                 return _answer(row)
@@ -151,9 +182,11 @@ class Outbox:
             queue.set_connected(connected)
         return self._queues[key][0]
 
-    def _row(self, live: LiveSession, request: TextToSend, wanted: bytes) -> SendRow:
+    def _row(
+        self, live: LiveSession, request: TextToSend, wanted: bytes, original: Entry | None
+    ) -> SendRow:
         now = self._clock.now_ms()
-        quoted, reply = self._quote(request)
+        quoted, reply = _quote(original)
         head = MessageHead(
             id="o" + secrets.token_urlsafe(16),
             client_ref=request.client_ref,
@@ -182,31 +215,32 @@ class Outbox:
             at=now,
         )
 
-    def _quote(self, request: TextToSend) -> tuple[Quoted | None, ReplyTo | None]:
+    async def _original(self, request: TextToSend) -> Entry | None:
+        """Return the message that is to be replied to, from wherever it is."""
         if request.reply_to is None:
-            return None, None
-        entry = self._memory.messages.get(request.chat.workspace, request.reply_to)
+            return None
+        try:
+            entry = await self._past.entry(request.chat.workspace, request.reply_to)
+        except KeeperFailed as error:
+            raise PastUnavailable("The message to reply to cannot be read now.") from error
         if entry is None or entry.chat != request.chat or entry.tail.wa_id is None:
             raise MessageNotFound("The message to reply to is not in this chat's memory.")
-        head = msgspec.json.decode(entry.head + b"}", type=_Quotable)
-        quoted = Quoted(wa_id=entry.tail.wa_id, sender=head.sender, text=head.text or "")
-        reply = ReplyTo(
-            id=entry.id,
-            wa_id=quoted.wa_id,
-            sender=head.sender,
-            text=head.text,
-            type=head.type,
-        )
-        return quoted, reply
+        return entry
 
     def _remember(self, row: SendRow, tail: MessageTail, *, announce: bool = False) -> Entry:
-        ref = ChatRef(row.workspace, row.session, row.chat)
-        entry = Entry(ref, row.id, row.at, from_me=True, head=row.head, tail=tail)
-        pn = row.chat if row.chat.endswith(f"@{USER}") else None
-        self._inbox.add(entry, ChatAddress(jid=row.chat, pn=pn), None, self._clock.now_ms())
+        entry = self._made(row, tail)
+        jid = entry.chat.jid
+        pn = jid if jid.endswith(f"@{USER}") else None
+        self._inbox.add(entry, ChatAddress(jid=jid, pn=pn), None, self._clock.now_ms())
         if announce:
             self._publisher.message("new_message", entry, "api", row.at)
         return entry
+
+    def _made(self, row: SendRow, tail: MessageTail) -> Entry:
+        """Return the message of a send, in the chat that goes by its address now."""
+        ref = self._ref(row)
+        head = row.head if ref.jid == row.chat else rewrite_head(row.head, chat=ref.id)
+        return Entry(ref, row.id, row.at, from_me=True, head=head, tail=tail)
 
     async def _deliver(self, row: SendRow) -> AnyAnswer:
         quoted = None
@@ -221,14 +255,7 @@ class Outbox:
     def _report(self, row: SendRow, outcome: SendOutcome) -> None:
         entry = self._memory.messages.get(row.workspace, row.id)
         if entry is None:  # evicted while it waited: its fate is told all the same
-            entry = Entry(
-                ChatRef(row.workspace, row.session, row.chat),
-                row.id,
-                row.at,
-                from_me=True,
-                head=row.head,
-                tail=_PENDING,
-            )
+            entry = self._made(row, _PENDING)
         self._tell(entry, outcome)
 
     def _tell(self, entry: Entry, outcome: SendOutcome) -> None:
@@ -246,6 +273,22 @@ class _Quotable(msgspec.Struct):
     sender: str
     type: MessageType
     text: str | None = None
+
+
+def _quote(entry: Entry | None) -> tuple[Quoted | None, ReplyTo | None]:
+    """Return how WhatsApp and how clients are told of the message that is replied to."""
+    if entry is None:
+        return None, None
+    head = msgspec.json.decode(entry.head + b"}", type=_Quotable)
+    quoted = Quoted(wa_id=entry.tail.wa_id or "", sender=head.sender, text=head.text or "")
+    reply = ReplyTo(
+        id=entry.id,
+        wa_id=quoted.wa_id,
+        sender=head.sender,
+        text=head.text,
+        type=head.type,
+    )
+    return quoted, reply
 
 
 def _answer(row: SendRow) -> bytes:

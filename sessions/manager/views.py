@@ -76,7 +76,7 @@ class Views:
         place = self._place(ref, anchor)
         if window is None:
             return []
-        return _page(window, place, anchor.direction, limit)
+        return page_of(window, place, anchor.direction, limit)
 
     def unread(self, ref: ChatRef) -> list[Unread]:
         """Return the newest inbound messages, as many as the chat counts as unread."""
@@ -84,9 +84,7 @@ class Views:
         window = self._memory.messages.window(row.ref, self._clock.now_ms())
         if window is None:
             return []
-        newest = window.before(None, MAX_READ)
-        inbound = [entry for entry in newest if not entry.from_me and entry.tail.wa_id]
-        return [Unread(_sender(entry), entry.tail.wa_id or "") for entry in inbound[: row.unread]]
+        return unread_among(window.before(None, MAX_READ), row)
 
     def contacts(
         self,
@@ -101,20 +99,29 @@ class Views:
 
     def _place(self, ref: ChatRef, anchor: Anchor) -> tuple[int, int]:
         if anchor.message is None:
-            return (anchor.at or 0, 0)
+            return (anchor.at or 0, -1)
         entry = self._memory.messages.get(ref.workspace, anchor.message)
         if entry is None or entry.chat != ref:
             raise MessageNotFound("The message that the page hangs on is not in this chat.")
         return entry.order
 
 
-def _page(window: Window, place: tuple[int, int], direction: Direction, limit: int) -> list[Entry]:
+def page_of(
+    window: Window, place: tuple[int, int], direction: Direction, limit: int
+) -> list[Entry]:
+    """Return the page of a window that hangs on ``place``, newest first."""
     if direction == "before":
         return window.before(place, limit)
     if direction == "after":
         return window.after(place, limit)[::-1]
     newer = window.after((place[0], place[1] - 1), limit - limit // 2)
     return newer[::-1] + window.before(place, limit // 2)
+
+
+def unread_among(newest: list[Entry], row: ChatRow) -> list[Unread]:
+    """Return the newest inbound messages, as many as the chat counts as unread."""
+    inbound = [entry for entry in newest if not entry.from_me and entry.tail.wa_id]
+    return [Unread(_sender(entry), entry.tail.wa_id or "") for entry in inbound[: row.unread]]
 
 
 def _sender(entry: Entry) -> str:

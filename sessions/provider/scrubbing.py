@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sessions.provider.neonize import journal
-from sessions.provider.neonize.journal import CONFIRMED, Record
+from sessions.provider.neonize.journal import CONFIRMED, Bound, Ledger, Record, Segment
 
 _SEGMENTS = ("inbound.0", "inbound.1")
 _UNDECRYPTED, _PEOPLE = "inbound.undecrypted", "inbound.people"
@@ -30,8 +30,9 @@ def scrub(store: Path, jids: frozenset[str], confirmed: int = 0) -> dict[str, in
         return any(user in record.data for user in users)
 
     segments = [_read(store / name) for name in _SEGMENTS]
-    marks = [r.sequence for records in segments for r in records if r.code == CONFIRMED]
-    up_to = max([confirmed, *marks])
+    ledger = Ledger([_stock(records) for records in segments], Bound(), origin=1)
+    ledger.confirm(confirmed)  # a mark of another journal, of an earlier pairing, changes nothing
+    up_to = ledger.confirmed
     dropped = [
         _rewrite(store / name, records, lambda r: _stays(r, up_to, names))
         for name, records in zip(_SEGMENTS, segments, strict=True)
@@ -53,6 +54,13 @@ def addresses(store: Path, jid: str) -> set[str]:
         return set()
     pairs = [set(record.data.decode(errors="replace").split("\n")) for record in records]
     return {each for pair in pairs if jid in pair for each in pair if each}
+
+
+def _stock(records: Sequence[Record]) -> Segment:
+    segment = Segment()
+    for record in records:
+        segment.add(record.sequence, record.code, len(record.data))
+    return segment
 
 
 def _stays(record: Record, up_to: int, names: Callable[[Record], bool]) -> bool:

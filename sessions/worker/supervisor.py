@@ -99,6 +99,10 @@ class Supervisor:
             if key in worker.sessions:
                 worker.confirm(key)
 
+    def confirmed(self, key: SessionKey) -> int:
+        """Return up to which mark of the session nothing need be told again; 0 for none."""
+        return self._confirmed.get(key, 0)
+
     def forget(self, key: SessionKey) -> None:
         """Drop what was confirmed and counted of a session that is deleted."""
         self._confirmed.pop(key, None)

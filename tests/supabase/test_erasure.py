@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from daemon.metadata.erasing import erase
+from daemon.metadata.models import AnyRow
 from daemon.metadata.port import Change
 from daemon.metadata.supabase_link import Project
 from daemon.metadata.trouble import Kind, Trouble
@@ -37,7 +38,12 @@ async def one(tmp_path: Path, own_rig: Rig) -> AsyncIterator[Side]:
     opened = await Side(tmp_path, place, QUIET).open()
     try:
         await opened.add_people()
-        rows = [tag(), assignment(assignee=ANA.id), chat_tag(), note(2, "plughphrase of hers")]
+        rows: list[AnyRow] = [
+            tag(),
+            assignment(assignee=ANA.id),
+            chat_tag(),
+            note(2, "plughphrase of hers"),
+        ]
         await opened.link.store.write([Change(row, f"{row.kind}_updated") for row in rows])
         await opened.link.drain.flush()
         yield opened

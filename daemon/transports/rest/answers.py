@@ -27,7 +27,7 @@ def listing(
     request: Request,
     items: Iterable[bytes],
     next_cursor: str | None = None,
-    extra: Mapping[str, str | None] | None = None,
+    extra: Mapping[str, object] | None = None,
 ) -> Response:
     """Return ``{"items","next_cursor",…}``; 304 where the client has these items already.
 

@@ -18,6 +18,7 @@ from daemon.transports.rest import (
     metadata_workspace,
     own,
     people,
+    search,
     sessions,
     shapes,
 )
@@ -48,6 +49,7 @@ def table(streams: Streams) -> list[ApiRoute]:
     return [
         *sessions.ROUTES,
         *chats.ROUTES,
+        *search.ROUTES,
         *metadata_chats.ROUTES,
         *metadata_workspace.ROUTES,
         *people.ROUTES,

@@ -24,11 +24,10 @@ KEY_MAX = 255
 async def list_chats(call: Call) -> Response:
     """Return a page of chats, by activity."""
     query: shapes.ChatsQuery = call.query
-    as_of = call.services.hub.head(call.who.workspace)  # no await from here to the page
     after = query.updated_after
     assignee = call.who.subject if query.assignee == "me" else query.assignee
     labels, lacking = filters(assignee, query.tag, query.status)
-    page = call.services.engine.chats(
+    page = await call.services.engine.chats(
         call.who,
         ChatQuery(
             workspace=call.who.workspace,
@@ -42,13 +41,15 @@ async def list_chats(call: Call) -> Response:
             lacking=lacking,
         ),
     )
+    as_of = call.services.hub.head(call.who.workspace)  # no await since the page
     cursor = encode_cursor(page.next)
     return listing(call.request, (row.render() for row in page.rows), cursor, {"as_of": as_of})
 
 
 async def get_chat(call: Call) -> Response:
     """Return one chat."""
-    return json_bytes(call.services.engine.chat(call.who, call.path["chat"]).render())
+    row = await call.services.engine.chat(call.who, call.path["chat"])
+    return json_bytes(row.render())
 
 
 async def read_chat(call: Call) -> Response:
@@ -70,9 +71,8 @@ async def list_messages(call: Call) -> Response:
     """Return a page of messages, newest first."""
     query: shapes.MessagesQuery = call.query
     engine, chat = call.services.engine, call.path["chat"]
-    entries = engine.messages(call.who, chat, _anchor(query), query.limit)
+    entries, evicted = await engine.messages(call.who, chat, _anchor(query), query.limit)
     full = len(entries) == query.limit and not (query.after or query.around)
-    evicted = engine.chat(call.who, chat).evicted_before
     return listing(
         call.request,
         (entry.render() for entry in entries),
@@ -118,7 +118,8 @@ async def send_message(call: Call) -> Response:
 
 async def get_message(call: Call) -> Response:
     """Return one message."""
-    return json_bytes(call.services.engine.message(call.who, call.path["message"]).render())
+    entry = await call.services.engine.message(call.who, call.path["message"])
+    return json_bytes(entry.render())
 
 
 async def list_contacts(call: Call) -> Response:
@@ -127,7 +128,9 @@ async def list_contacts(call: Call) -> Response:
     after = decode_cursor(query.cursor, tuple[str, str])
     if query.session and after and after[0] != query.session:
         raise ApiError("invalid_cursor")
-    contacts, place = call.services.engine.contacts(call.who, query.session, after, query.limit)
+    contacts, place = await call.services.engine.contacts(
+        call.who, query.session, after, query.limit
+    )
     return listing(
         call.request, (msgspec.json.encode(contact) for contact in contacts), encode_cursor(place)
     )
@@ -149,7 +152,13 @@ def _unable(what: str, summary: str) -> ApiRoute:
     )
 
 
-_CHAT = ("chat_not_found", "session_not_found", "invalid_jid", "invalid_id")
+_CHAT = (
+    "chat_not_found",
+    "session_not_found",
+    "invalid_jid",
+    "invalid_id",
+    "history_unavailable",
+)
 _DO = (*_CHAT, "session_not_connected", "command_failed", "outcome_unknown")
 
 ROUTES: list[ApiRoute] = [

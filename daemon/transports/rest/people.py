@@ -156,6 +156,42 @@ def _export(call: Call, job: Job) -> ExportView:
     )
 
 
+# -- erasures
+
+
+async def create_erasure(call: Call) -> Response:
+    """Ask for an erasure."""
+    body: NewErasure = call.body
+    session = None if body.session is UNSET else body.session
+    job = await call.services.people.erasures.create(call.who, body.contact, session)
+    return _accepted(call, job, _erasure(job))
+
+
+async def list_erasures(call: Call) -> Response:
+    """Return the erasures."""
+    found = await call.services.people.erasures.all(call.who)
+    return listing(call.request, (msgspec.json.encode(_erasure(job)) for job in found))
+
+
+async def get_erasure(call: Call) -> Response:
+    """Return one erasure."""
+    return json(_erasure(await call.services.people.erasures.get(call.who, call.path["id"])))
+
+
+def _erasure(job: Job) -> ErasureView:
+    return ErasureView(
+        id=job.id,
+        state=job.state,
+        progress=job.progress,
+        sessions=job.request["sessions"],
+        report=job.report,
+        code=job.code,
+        detail=job.detail,
+        created_at=iso(job.created_at),
+        updated_at=iso(job.updated_at),
+    )
+
+
 def _accepted(call: Call, job: Job, view: Value) -> Response:
     response = json(view, 202)
     response.headers["Location"] = f"{call.request.url.path}/{job.id}"
@@ -220,4 +256,38 @@ EXPORT_ROUTES: list[ApiRoute] = [
     ),
 ]
 
-ROUTES: list[ApiRoute] = [*EXPORT_ROUTES]
+ERASURE_ROUTES: list[ApiRoute] = [
+    ApiRoute(
+        method="POST",
+        path="/v1/erasures",
+        handler=create_erasure,
+        summary="Erase a contact everywhere; it is done as a job",
+        scopes=_ADMIN,
+        body=NewErasure,
+        answer=ErasureView,
+        status=202,
+        errors=(*_WHO, *_STORE, *_SUBJECT),
+    ),
+    ApiRoute(
+        method="GET",
+        path="/v1/erasures",
+        handler=list_erasures,
+        summary="List the erasures, newest first",
+        scopes=_ADMIN,
+        query=Nothing,
+        answer=Erasures,
+        errors=_WHO,
+    ),
+    ApiRoute(
+        method="GET",
+        path="/v1/erasures/{id}",
+        handler=get_erasure,
+        summary="Get an erasure: how far it is, what was erased where",
+        scopes=_ADMIN,
+        query=Nothing,
+        answer=ErasureView,
+        errors=(*_WHO, "erasure_not_found"),
+    ),
+]
+
+ROUTES: list[ApiRoute] = [*EXPORT_ROUTES, *ERASURE_ROUTES]

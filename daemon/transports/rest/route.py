@@ -16,6 +16,7 @@ from daemon.hub.hub import Hub
 from daemon.services.engine import Engine
 from daemon.services.metadata import Metadata
 from daemon.services.people.joined import People
+from daemon.services.search import Search
 
 
 class Services(NamedTuple):
@@ -26,6 +27,7 @@ class Services(NamedTuple):
     auth: Authenticator
     metadata: Metadata
     people: People
+    search: Search
 
 
 class Call(NamedTuple):
