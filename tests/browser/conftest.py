@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from tests.browser.team import Office
+
 _ZAPD = str(Path(sys.executable).with_name("zapd"))
 _ROOT = Path(__file__).parents[2]
 _REFUSED = "Failed to load resource"
@@ -56,6 +58,12 @@ class Daemon:
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         return done.stdout.strip()
 
+    def token(self, user: str, scopes: str = "read,send,metadata") -> str:
+        """Return a token of a person."""
+        command = [_ZAPD, "token", "--data-dir", str(self._data_dir)]
+        command += ["--sub", user, "--scope", scopes]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
     def restart(self) -> None:
         """End this life and begin another on the same port."""
         self.stop()
@@ -94,6 +102,11 @@ class Visitor:
         page.goto(self._daemon.link())
         expect(page.get_by_text("Live", exact=True)).to_be_visible()
         return page
+
+    def agent(self, user: str, scopes: str = "read,send,metadata", **options: Any) -> Page:  # noqa: ANN401 - Playwright's
+        """Return a page that acts as a person: a proxy in front adds their token to requests."""
+        token = self._daemon.token(user, scopes)
+        return self.console(extra_http_headers={"Authorization": f"Bearer {token}"}, **options)
 
     def expect_refusals(self, *reasons: str) -> None:
         """Let requests be refused that the test wants refused: by a status or a network error."""
@@ -139,3 +152,11 @@ def visitor(browser: Browser, daemon: Daemon) -> Iterator[Visitor]:
     for context in browser.contexts:
         context.close()
     assert guest.complaints == []
+
+
+@pytest.fixture
+def office(daemon: Daemon, visitor: Visitor) -> Iterator[Office]:
+    """Open a chat in a workspace of three."""
+    made = Office(daemon, visitor)
+    yield made
+    made.close()

@@ -66,3 +66,28 @@ def message(page: Page, text: str) -> Locator:
 def picture(it: Locator) -> Locator:
     """Return the QR code on a card."""
     return it.get_by_role("img", name=re.compile("QR code"))
+
+
+#: Texts whose contrast with the ground behind them is less than WCAG AA asks for.
+PALE = """() => {
+    const rgb = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
+    const part = (c) => { c /= 255; return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
+    const light = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+    const ground = (e) => {
+        for (; e; e = e.parentElement) {
+            const colour = rgb(getComputedStyle(e).backgroundColor);
+            if (colour.length === 3 || colour[3] === 1) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const pale = new Set();
+    while (walker.nextNode()) {
+        const e = walker.currentNode.parentElement;
+        if (!walker.currentNode.textContent.trim() || !e.checkVisibility() || e.closest(".sr-only")) continue;
+        const [a, b] = [light(rgb(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
+        const ratio = (a + 0.05) / (b + 0.05);
+        if (ratio < 4.5) pale.add(`${ratio.toFixed(2)} ${e.className || e.tagName} ${e.textContent.slice(0, 30)}`);
+    }
+    return [...pale];
+}"""

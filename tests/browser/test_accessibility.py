@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Daemon, Visitor
-from tests.browser.scenes import add_session, open_chat, pair, receive, state
+from tests.browser.scenes import PALE, add_session, answer, open_chat, pair, receive, state
+from tests.browser.team import button, choose, fact, write_note
 
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
 
@@ -29,34 +31,40 @@ FAULTS = """() => {
     ];
 }"""
 
-#: Texts whose contrast with the ground behind them is less than WCAG AA asks for.
-PALE = """() => {
-    const rgb = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
-    const part = (c) => { c /= 255; return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
-    const light = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
-    const ground = (e) => {
-        for (; e; e = e.parentElement) {
-            const colour = rgb(getComputedStyle(e).backgroundColor);
-            if (colour.length === 3 || colour[3] === 1) return colour;
-        }
-        return [255, 255, 255];
-    };
-    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-    const pale = new Set();
-    while (walker.nextNode()) {
-        const e = walker.currentNode.parentElement;
-        if (!walker.currentNode.textContent.trim() || !e.checkVisibility() || e.closest(".sr-only")) continue;
-        const [a, b] = [light(rgb(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
-        const ratio = (a + 0.05) / (b + 0.05);
-        if (ratio < 4.5) pale.add(`${ratio.toFixed(2)} ${e.className || e.tagName} ${e.textContent.slice(0, 30)}`);
-    }
-    return [...pale];
-}"""
-
 #: What stands out of the screen to the right.
 WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? []
     : [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
         .map((e) => e.className || e.tagName)"""
+
+
+def care_for(page: Page, look: Callable[[str], None]) -> None:
+    """Do all that can be done with the open chat; look at it with each panel open."""
+    button(page, "Claim").click()
+    for label, option in (("Status", "Snooze until tomorrow, 9:00"), ("Priority", "Urgent")):
+        choose(page, label, option)
+    for color, name in (("#ffdd00", "VIP"), ("#1a1a1a", "Delivery"), ("#888888", "x" * 60)):
+        button(page, "Add a tag").click()
+        page.locator("#tag-name").fill(name)
+        page.locator("#tag-color").fill(color)
+        look("making a tag")
+        page.locator("#tag-name").press("Enter")
+        expect(page.locator("#tag-name")).to_have_value("")
+        page.keyboard.press("Escape")
+    expect(page.locator("#tags .chip")).to_have_count(3)
+    for label in ("Assigned to", "Status", "Priority"):
+        fact(page, label).click()
+        look(f"choosing {label}")
+        page.keyboard.press("Escape")
+    write_note(page, "Wants an invoice. " * 12)
+    write_note(page, "x" * 200)
+    expect(page.locator(".note")).to_have_count(2)
+    look("notes")
+    page.locator(".note").first.get_by_role("button", name="Edit").click()
+    look("changing a note")
+    page.keyboard.press("Escape")
+    page.locator("#notes-toggle").click()
+    page.go_back()
+    look("list")
 
 
 def walk(page: Page, daemon: Daemon) -> list[str]:
@@ -82,11 +90,10 @@ def walk(page: Page, daemon: Daemon) -> list[str]:
     receive(page, "Front desk", "Bom dia! " * 20)
     look("connected")
     open_chat(page, "Ana Souza")
-    page.locator("#text").fill("Bom dia!")
-    page.get_by_role("button", name="Send").click()
+    answer(page, "Bom dia!")
     expect(page.locator("[data-status=read]")).to_have_count(1)
     look("conversation")
-    page.go_back()
+    care_for(page, look)
     it.get_by_role("button", name="Unlink").click()
     expect(state(page, "Front desk")).to_have_text("Logged out")
     look("logged out")

@@ -12,13 +12,27 @@ import msgspec
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from daemon.auth.scopes import Scope
+from daemon.services.abilities import Ability
 from sessions import models as m
 from tests.browser.conftest import Visitor
-from tests.browser.scenes import card
+from tests.browser.scenes import PALE, card
 
 NOW = "2026-01-02T03:04:05.678Z"
 CHAT = "main:5511999990000@s.whatsapp.net"
 GROUP = "main:123@g.us"
+ME = {
+    "workspace": "default",
+    "subject": "console",
+    "scopes": sorted(Scope),
+    "kind": "cookie",
+    "expires_at": None,
+    "name": "console",
+    "member": False,
+    "role": "owner",
+    "abilities": sorted(Ability),
+    "sessions": None,
+}
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 4" width="4" height="4"/>'
 
 
@@ -87,7 +101,7 @@ def chat(id: str = CHAT, **changes: object) -> dict[str, Any]:
         muted_until=None,
         evicted_before=None,
     )
-    return plain(value) | changes
+    return plain(value) | {"assignment": None, "tags": []} | changes
 
 
 def event(type: str, data: object, offset: int, chat: str = CHAT) -> str:
@@ -119,6 +133,12 @@ class Played:
         self.chats = [chat()]
         self.messages: list[dict[str, Any]] = []
         self.events: list[str] = []
+        self.tags: list[dict[str, Any]] = []
+        self.members: list[dict[str, Any]] = []
+        self.notes: list[dict[str, Any]] = []
+        self.present: list[dict[str, Any]] = []
+        #: What GET of a chat answers that no list has.
+        self.late: dict[str, Any] = {}
         self.snapshots = 0
         self._page = page
         page.route("**/v1/**", self._answer)
@@ -136,6 +156,8 @@ class Played:
             body = "retry: 60000\n\n" + "".join(self.events)
             self.events = []
             route.fulfill(content_type="text/event-stream", body=body)
+        elif self.late and path.startswith("chats/") and path.count("/") == 1:
+            route.fulfill(json=self.late)
         elif path.endswith("/qr") and route.request.headers["accept"] == "image/svg+xml":
             route.fulfill(content_type="image/svg+xml", body=SVG)
         else:
@@ -144,8 +166,20 @@ class Played:
     def _json(self, path: str) -> dict[str, Any]:
         if path.endswith("/qr"):
             return {"qr": "1@abc", "expires_at": "2099-01-01T00:00:00.000Z"}
+        if path == "me":
+            return ME
+        if path.endswith("/read"):
+            return chat()
         self.snapshots += path == "chats"
-        items = {"sessions": self.sessions, "chats": self.chats}.get(path, self.messages[::-1])
+        items = {
+            "sessions": self.sessions,
+            "chats": self.chats,
+            "tags": self.tags,
+            "members": self.members,
+            "notes": self.notes,
+            "presence": self.present,
+            "messages": self.messages[::-1],
+        }[path.rpartition("/")[2]]
         return {"items": items, "next_cursor": None, "as_of": "e-0", "evicted_before": None}
 
 
@@ -307,3 +341,108 @@ def test_a_real_number_is_told_how_to_be_linked(played: Played) -> None:
     expect(it.get_by_role("img")).to_have_attribute("data-code", "1@abc")
     expect(it.get_by_role("button", name="Scan")).to_be_hidden()
     expect(it.get_by_text("Sandbox", exact=True)).to_be_hidden()
+
+
+def read_order(page: Page, selector: str) -> str:
+    """Return the letters of a line as they stand on the screen, from left to right."""
+    found: str = page.evaluate(_READ_ORDER, selector)
+    return found
+
+
+_READ_ORDER = """(selector) => {
+    const line = document.querySelector(selector);
+    const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+    const seen = [];
+    while (walker.nextNode()) {
+        const text = walker.currentNode;
+        if (text.parentElement.closest(".sr-only") || !text.parentElement.checkVisibility()) continue;
+        for (let at = 0; at < text.length; at += 1) {
+            const range = document.createRange();
+            range.setStart(text, at);
+            range.setEnd(text, at + 1);
+            const { left, width } = range.getBoundingClientRect();
+            if (width) seen.push([left, text.data[at]]);
+        }
+    }
+    return seen.sort((a, b) => a[0] - b[0]).map(([, letter]) => letter).join("");
+}"""
+
+#: Ends where its name stands apart, and turns all that follows.
+TURNING = "\u2069\u202eevil"
+
+
+def test_a_name_cannot_turn_what_stands_beside_it(played: Played) -> None:
+    """A right-to-left mark in the names of contacts, sessions, colleagues and tags stays in them."""
+    last = text("m1", chat=GROUP, sender_name=TURNING)
+    row = {"chat": GROUP, "version": 1, "assignee": "x", "status": "open", "priority": 0}
+    actor = {"id": "x", "name": TURNING, "kind": "user"}
+    played.sessions = [session(label=TURNING), session(id="other")]
+    played.members = [{"user": "x", "name": TURNING, "active": True, "sessions": None}]
+    played.tags = [{"id": "t", "name": TURNING, "color": "#ffffff", "position": 0, "version": 1}]
+    played.chats = [chat(GROUP, name=TURNING, last_message=last, tags=["t"], assignment=row)]
+    presence = {"chat": GROUP, "user": "x", "state": "typing", "version": 1, "actor": actor}
+    sender = {"chat": GROUP, "sender": "y", "sender_name": TURNING, "is_typing": True}
+    played.events = [
+        event("agent_presence", presence, 1, GROUP),
+        event("typing", {**sender, "kind": "text"}, 2, GROUP),
+    ]
+    page = played.open(GROUP)
+    expect(page.locator("#agents")).to_contain_text("writing an answer")
+    expect(page.locator("#typing")).to_contain_text("typing")
+    shown = {
+        "#agents": "evil is writing an answer.",
+        "#typing": "evil is typing…",
+        "#conversation-title": "evil",
+        "#conversation-about": "Group · on evil",
+        ".chat-session": "on evil",
+        ".marks .agent": "evil is typing",
+        ".marks .chip": "evil",
+        "#tags .chip": "evil×",
+        "#care .pick bdi": "evil",
+    }
+    assert {selector: read_order(page, selector) for selector in shown} == shown
+    played.events = []
+    page = played.open(GROUP)
+    expect(page.locator(".chat-last")).to_have_text("evil: Oi")
+    assert read_order(page, ".chat-last") == "evil: Oi"
+
+
+def test_a_name_of_the_other_direction_keeps_its_own(played: Played) -> None:
+    """Hebrew is read from right to left within its name; the number after it stays after it."""
+    played.sessions = [session(), session(id="other")]
+    last = text("m1", sender_name="שלום", text="12")
+    played.chats = [chat(GROUP, name="שלום (1)", last_message=last)]
+    page = played.open(GROUP)
+    expect(page.locator(".chat-last")).to_have_text("שלום: 12")
+    assert read_order(page, ".chat-last") == "םולש: 12"
+
+
+def test_whatever_a_tag_is_coloured_its_name_is_legible(played: Played) -> None:
+    """Black or white, whichever is easier to read; a colour that is none is grey."""
+    colors = ["#ffffff", "#000000", "#777777", "#ff0000", "#00ff00", "#0000ff", "url(x)"]
+    played.tags = [
+        {"id": color, "name": color, "color": color, "position": n, "version": 1}
+        for n, color in enumerate(colors)
+    ]
+    played.chats = [chat(tags=colors)]
+    page = played.open()
+    expect(page.locator("#tags .chip")).to_have_count(len(colors))
+    expect(page.locator(".marks .chip")).to_have_count(3)
+    expect(page.locator(".marks")).to_contain_text("+4")
+    assert page.locator("#tags .chip").last.evaluate("e => e.style.backgroundColor") == (
+        "rgb(136, 136, 136)"
+    )
+    assert page.evaluate(PALE) == []
+
+
+def test_what_the_stream_says_of_a_chat_while_it_is_fetched_is_kept(played: Played) -> None:
+    """The answer is older than the event that came before it: the event holds."""
+    row = {"chat": CHAT, "version": 2, "assignee": "x", "status": "closed", "priority": 0}
+    played.chats = []
+    played.events = [
+        event("new_message", text("m1"), 1),
+        event("assignment_updated", {**row, "actor": {"id": "x", "name": "Xu", "kind": "user"}}, 2),
+    ]
+    played.late = chat(assignment={**row, "version": 1, "status": "open"})
+    page = played.open(None)
+    expect(page.locator(".chat .badge.status")).to_have_text("Closed")

@@ -2,10 +2,11 @@
 
 /** An answer that is not a success: RFC 9457, or no answer at all. */
 export class Problem extends Error {
-  /** @param {number} status @param {{code?: string, detail?: string, user_action?: string}} body */
+  /** @param {number} status @param {{code?: string, detail?: string, user_action?: string, [more: string]: any}} body */
   constructor(status, body) {
     super(body.detail || `The daemon answered ${status}.`);
     this.status = status;
+    this.body = body; // some problems tell more: who has the chat, for example
     this.code = body.code || "";
     this.userAction = body.user_action || "";
   }
@@ -21,13 +22,13 @@ export const session = { onEnd: () => {} };
 
 /**
  * @param {string} method @param {string} path @param {object} [body]
- * @param {Record<string, string>} [headers]
+ * @param {Record<string, string>} [headers] @param {boolean} [keepalive] whether it outlives the page
  * @returns {Promise<Response>}
  */
-async function ask(method, path, body, headers = {}) {
+async function ask(method, path, body, headers = {}, keepalive = false) {
   /** @type {RequestInit} */
   // no-store: a 304 would bring back the `as_of` of an old answer
-  const init = { method, headers, cache: "no-store" };
+  const init = { method, headers, keepalive, cache: "no-store" };
   if (body !== undefined) {
     init.body = JSON.stringify(body);
     init.headers = { ...headers, "Content-Type": "application/json" };
@@ -52,9 +53,22 @@ const json = async (answer) => (answer.status === 204 ? null : answer.json());
 const get = async (path) => json(await ask("GET", path));
 /** @param {string} path @param {object} [body] @param {Record<string, string>} [headers] */
 const post = async (path, body, headers) => json(await ask("POST", path, body, headers));
+/** Change a row, if it still has this version. @param {string} path @param {object} body @param {number} version */
+const patch = async (path, body, version) => json(await ask("PATCH", path, body, ifMatch(version)));
+/** @param {number} version 0: there is no such row yet */
+const ifMatch = (version) => ({ "If-Match": `"${version}"` });
 
 const sessionPath = (/** @type {string} */ id) => `/v1/sessions/${encodeURIComponent(id)}`;
 const chatPath = (/** @type {string} */ id) => `/v1/chats/${encodeURIComponent(id)}`;
+const notePath = (/** @type {string} */ id) => `/v1/notes/${encodeURIComponent(id)}`;
+const tagPath = (/** @type {string} */ chat, /** @type {string} */ tag) =>
+  `${chatPath(chat)}/tags/${encodeURIComponent(tag)}`;
+
+/** @param {Record<string, string | null>} values @returns {string} those that are set, as a query */
+function query(values) {
+  const set = Object.entries(values).filter(([, value]) => value);
+  return new URLSearchParams(/** @type {[string, string][]} */ (set)).toString();
+}
 
 export const api = {
   sessions: () => get("/v1/sessions"),
@@ -71,8 +85,13 @@ export const api = {
   sandbox: (/** @type {string} */ id, /** @type {string} */ what, /** @type {object} */ body = undefined) =>
     post(`${sessionPath(id)}/sandbox/${what}`, body),
 
-  chats: (/** @type {string | null} */ cursor = null) =>
-    get(`/v1/chats?limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`),
+  me: () => get("/v1/me"),
+  members: () => get("/v1/members"),
+  tags: () => get("/v1/tags"),
+  createTag: (/** @type {{name: string, color: string}} */ values) => post("/v1/tags", values),
+
+  /** @param {string | null} cursor @param {Record<string, string>} filter assignee, tag, status */
+  chats: (cursor = null, filter = {}) => get(`/v1/chats?${query({ limit: "100", cursor, ...filter })}`),
   chat: (/** @type {string} */ id) => get(chatPath(id)),
   read: (/** @type {string} */ id) => post(`${chatPath(id)}/read`),
   typing: (/** @type {string} */ id, /** @type {boolean} */ isTyping) =>
@@ -81,5 +100,23 @@ export const api = {
     get(`${chatPath(id)}/messages?limit=50${before ? `&before=${encodeURIComponent(before)}` : ""}`),
   send: (/** @type {string} */ id, /** @type {string} */ text, /** @type {string} */ ref) =>
     post(`${chatPath(id)}/messages`, { type: "text", text, client_ref: ref }, { "Idempotency-Key": ref }),
+
+  assignment: (/** @type {string} */ id) => get(`${chatPath(id)}/assignment`),
+  changeAssignment: (/** @type {string} */ id, /** @type {object} */ changes, /** @type {number} */ version) =>
+    patch(`${chatPath(id)}/assignment`, changes, version),
+  claim: (/** @type {string} */ id, /** @type {boolean} */ steal) => post(`${chatPath(id)}/claim`, { steal }),
+  addTag: (/** @type {string} */ id, /** @type {string} */ tag) => ask("PUT", tagPath(id, tag)),
+  removeTag: (/** @type {string} */ id, /** @type {string} */ tag) => ask("DELETE", tagPath(id, tag)),
+  notes: (/** @type {string} */ id, /** @type {string | null} */ cursor = null) =>
+    get(`${chatPath(id)}/notes?${query({ limit: "50", cursor })}`),
+  writeNote: (/** @type {string} */ id, /** @type {string} */ body) => post(`${chatPath(id)}/notes`, { body }),
+  changeNote: (/** @type {string} */ note, /** @type {string} */ body, /** @type {number} */ version) =>
+    patch(notePath(note), { body }, version),
+  deleteNote: (/** @type {string} */ note, /** @type {number} */ version) =>
+    ask("DELETE", notePath(note), undefined, ifMatch(version)),
+  presence: (/** @type {string} */ id) => get(`${chatPath(id)}/presence`),
+  /** Say what we do in a chat; it arrives also where the page goes away. */
+  setPresence: (/** @type {string} */ id, /** @type {"viewing" | "typing" | "away"} */ state) =>
+    ask("PUT", `${chatPath(id)}/presence`, { state }, {}, true),
   signOut: () => ask("POST", "/logout"),
 };

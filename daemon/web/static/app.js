@@ -1,39 +1,54 @@
 // The page: its parts, put together.
 
 import { api, session } from "./api.js";
+import { Care } from "./care.js";
 import { chatHash, chatOfHash, pageChats, showChats } from "./chats.js";
 import { compose } from "./composer.js";
 import { Conversation } from "./conversation.js";
-import { attempt, byId, setText, showText } from "./dom.js";
+import { announce, attempt, byId, sentence, setText, showText } from "./dom.js";
+import { filterChats } from "./filters.js";
+import { Notes } from "./notes.js";
+import { AgentPresence } from "./presence.js";
 import { showSessions } from "./sessions.js";
 import { Store } from "./store.js";
 import { Stream } from "./stream.js";
+import { tagChats } from "./tagging.js";
 
 const LINES = { opening: "Connecting…", live: "Live", lost: "Reconnecting…", ended: "Signed out" };
 
 const store = new Store();
-const composer = compose(store);
+const presence = new AgentPresence(store);
+const composer = compose(store, (isTyping) => presence.setTyping(isTyping));
 const conversation = new Conversation(store, composer.again);
 const stream = new Stream(store, (line) => {
   setText(byId("line"), LINES[line]);
   byId("line").dataset.line = line;
 });
 const setNextChats = pageChats(store);
+const filters = filterChats(store, setNextChats);
+const care = new Care(store);
+const tagging = tagChats(store);
+const notes = new Notes(store);
 
 showSessions(store);
 showChats(store);
+store.on(["team"], () => (byId("composer").hidden = !store.team.has("send")));
 
 /** @param {boolean} focus whether a person chose the chat just now */
 function openChat(focus) {
   const id = chatOfHash();
   conversation.show(id, focus);
   composer.opened();
+  care.opened();
+  tagging.opened();
+  notes.opened();
+  presence.opened();
   if (id && !store.chats.has(id)) addChat(id);
 }
 
 async function addChat(/** @type {string} */ id) {
   try {
-    store.addChats([await api.chat(id)]);
+    await store.fetchChats(async () => ({ items: [await api.chat(id)] }));
   } catch {
     if (store.open === id) location.replace("#"); // a chat that is not there any more
   }
@@ -41,6 +56,7 @@ async function addChat(/** @type {string} */ id) {
 
 /** A code that was shown before the stream began comes by no event: it is asked for. */
 async function askForCodes() {
+  if (!store.team.has("manage") && !store.team.has("pair")) return;
   for (const { id, state } of store.sessions.values()) {
     if (state !== "pairing") continue;
     const qr = await api.qr(id).catch(() => null); // there may be none yet: its event comes
@@ -49,18 +65,37 @@ async function askForCodes() {
 }
 
 async function refreshChats() {
-  const page = await api.chats();
+  const { filter } = store;
+  const page = await api.chats(null, filter);
   store.replaceChats(page.items);
-  setNextChats(page.next_cursor);
+  if (filter === store.filter) setNextChats(page.next_cursor);
+}
+
+/** Tell who cannot see it that a colleague changed the open chat. @param {import("./store.js").Envelope} event */
+function sayChange({ type, chat, data }) {
+  if (chat !== store.open || !data.actor || store.team.isMe(data.actor.id)) return;
+  const what = { assignment_updated: "changed who cares for this chat, or its status", note_updated: "changed the notes" }[type];
+  if (what) announce(`${store.team.actorName(data.actor)} ${what}.`);
 }
 
 stream.onSnapshot = (next) => {
-  setNextChats(next);
+  showText(byId("notice"), null);
+  if (Object.keys(store.filter).length) filters.refill();
+  else setNextChats(next);
   openChat(false);
   askForCodes();
 };
 store.onUnknownChat = addChat;
-store.onEvent = ({ type, data }) => {
+stream.onTrouble = (trouble) => {
+  if (trouble.code === "not_a_member") showText(byId("notice"), sentence(trouble));
+};
+store.onEvent = (event) => {
+  const { type, chat, data } = event;
+  const lists = type === "assignment_updated" || type === "chat_tags_updated";
+  if (lists && !store.chats.has(chat)) filters.unknownChat(chat);
+  if (type === "agent_presence" && store.team.isMe(data.user)) presence.heardOwn(data);
+  if (type === "member_updated" && store.team.isMe(data.user)) stream.start(); // what we may and see is another
+  sayChange(event);
   if (type === "chat_merged" && store.open === data.from) location.replace(chatHash(data.to));
   // a history sync fills chats without an event for each
   if (type === "history_progress" && data.percent >= 100) refreshChats().catch(() => {});

@@ -57,8 +57,11 @@ export class Card {
       button.addEventListener("click", () => this.order(button, button.dataset.order || ""));
   }
 
-  /** @param {any} session @param {any} codes what is shown to pair it @param {number | undefined} percent */
-  update(session, codes, percent) {
+  /**
+   * @param {any} session @param {any} codes what is shown to pair it @param {number | undefined} percent
+   * @param {import("./team.js").Team} team
+   */
+  update(session, codes, percent, team) {
     const before = this.session;
     const hadFocus = this.root.contains(document.activeElement);
     this.session = session;
@@ -78,18 +81,18 @@ export class Card {
     showText(parts.history, percent === undefined || percent >= 100 ? "" : `Reading the history: ${percent} %`);
     for (const button of this.buttons) {
       const order = button.dataset.order || "";
-      button.hidden = !POSSIBLE[order](session);
+      button.hidden = !team.has("manage") || !POSSIBLE[order](session);
       button.classList.toggle("primary", order === "start" && waitsForPerson(session));
       button.setAttribute("aria-label", `${button.textContent} ${name}`);
     }
-    this.showExtra(session, codes);
+    this.showExtra(session, codes, team);
     if (before && (before.state !== session.state || before.code !== session.code)) this.changed(session);
     if (hadFocus && isGone(document.activeElement)) this.parts.title.focus();
   }
 
   /** Show what a session in this state needs: a code to scan, the sandbox's phone. */
-  showExtra(/** @type {any} */ session, /** @type {any} */ codes) {
-    const isPairing = session.state === "pairing";
+  showExtra(/** @type {any} */ session, /** @type {any} */ codes, /** @type {import("./team.js").Team} */ team) {
+    const isPairing = session.state === "pairing" && (team.has("manage") || team.has("pair"));
     if (!isPairing) {
       this.pairing?.close();
       this.pairing?.root.remove();
@@ -99,7 +102,7 @@ export class Card {
       this.parts.extra.append(this.pairing.root);
     }
     this.pairing?.update(session, codes || {});
-    const hasPhone = session.provider === "sandbox" && hasLine(session);
+    const hasPhone = session.provider === "sandbox" && hasLine(session) && team.has("manage");
     if (hasPhone && !this.phone) {
       this.phone = sandboxPhone(session);
       this.parts.extra.append(this.phone);

@@ -1,8 +1,10 @@
 // The list of chats, newest activity first.
 
 import { api } from "./api.js";
-import { attempt, byId, clone, place, setText } from "./dom.js";
-import { chatName, messageText, sessionName, shortTime, tick } from "./words.js";
+import { showMarks } from "./chips.js";
+import { attempt, byId, clone, named, place, setText, setWords } from "./dom.js";
+import { passes } from "./filters.js";
+import { chatName, messageText, sessionName, shortTime, tame, tick } from "./words.js";
 
 /** The address of a chat within the page: the browser's back button closes it. */
 export const chatHash = (/** @type {string} */ id) => `#chat=${encodeURIComponent(id)}`;
@@ -24,17 +26,24 @@ export function chatOfHash() {
 export function showChats(store) {
   /** @type {Map<string, {root: HTMLElement, parts: Record<string, any>, shown: any}>} */
   const rows = new Map();
+  /** Changes whenever marks may read another way: names, colours. */
+  let edition = 0;
 
   function render() {
-    const chats = [...store.chats.values()].sort(byActivity);
+    const list = byId("chat-list");
+    const isFiltered = Object.keys(store.filter).length > 0;
+    const chats = [...store.chats.values()].filter((chat) => passes(chat, store.filter, store.team)).sort(byActivity);
+    const hadFocus = list.contains(document.activeElement);
     for (const id of rows.keys()) if (!store.chats.has(id)) rows.delete(id);
-    place(byId("chat-list"), chats.map((chat) => update(chat).root));
+    place(list, chats.map((chat) => update(chat).root));
+    if (hadFocus && !list.contains(document.activeElement)) byId("chats-title").focus();
     const hasLine = [...store.sessions.values()].some((session) => session.state === "connected");
-    const isAlone = !hasLine && !chats.length;
+    const isAlone = !hasLine && !store.chats.size && !isFiltered;
     byId("main").classList.toggle("alone", isAlone);
     byId("chats").hidden = isAlone;
-    byId("no-chats").hidden = chats.length > 0;
-    byId("no-chat-open").hidden = !chats.length || Boolean(store.open);
+    byId("no-chats").hidden = chats.length > 0 || isFiltered;
+    byId("no-match").hidden = chats.length > 0 || !isFiltered;
+    byId("no-chat-open").hidden = !store.chats.size || Boolean(store.open);
   }
 
   function update(/** @type {any} */ chat) {
@@ -44,7 +53,8 @@ export function showChats(store) {
     const session = store.sessions.get(chat.session);
     const typing = store.typing.has(chat.id);
     const isOpen = store.open === chat.id;
-    const shown = [chat, session?.label, session?.provider, typing, isOpen, store.sessions.size > 1];
+    const agents = store.agents.get(chat.id);
+    const shown = [chat, session?.label, session?.provider, typing, isOpen, store.sessions.size > 1, agents, edition];
     if (row.shown?.every((/** @type {any} */ value, /** @type {number} */ i) => value === shown[i])) return row;
     row.shown = shown;
     const link = /** @type {HTMLAnchorElement} */ (root.firstElementChild);
@@ -52,12 +62,13 @@ export function showChats(store) {
     if (isOpen) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
     setText(parts.name, chatName(chat));
-    setText(parts.last, typing ? "typing…" : lastLine(chat));
+    setWords(parts.last, ...(typing ? ["typing…"] : lastLine(chat)));
     parts.last.classList.toggle("is-typing", typing);
     setText(parts.time, shortTime(chat.updated_at));
     parts.time.dateTime = chat.updated_at || "";
     parts.sandbox.hidden = session?.provider !== "sandbox";
-    setText(parts.session, `on ${session ? sessionName(session) : chat.session}`);
+    showMarks(parts.marks, chat, store);
+    setWords(parts.session, "on ", named(session ? sessionName(session) : chat.session));
     parts.session.hidden = store.sessions.size < 2;
     setText(parts.unread, chat.unread ? String(chat.unread) : "");
     parts.unread.setAttribute("aria-label", `${chat.unread} unread`);
@@ -65,7 +76,8 @@ export function showChats(store) {
     return row;
   }
 
-  store.on(["chats", "sessions", "typing"], render);
+  store.on(["team"], () => (edition += 1));
+  store.on(["chats", "sessions", "typing", "team", "agents"], render);
 }
 
 /** A button that fetches the next page of chats. @param {import("./store.js").Store} store */
@@ -79,9 +91,9 @@ export function pageChats(store) {
   }
   button.addEventListener("click", () =>
     attempt(button, byId("chats-error"), async () => {
-      const page = await api.chats(next);
-      store.addChats(page.items);
-      setNext(page.next_cursor);
+      const { filter } = store;
+      const page = await store.fetchChats(() => api.chats(next, filter));
+      if (filter === store.filter) setNext(page.next_cursor);
     }),
   );
   return setNext;
@@ -94,10 +106,11 @@ function byActivity(/** @type {any} */ a, /** @type {any} */ b) {
   return a.id < b.id ? -1 : 1;
 }
 
-function lastLine(/** @type {any} */ { kind, last_message: message }) {
-  if (!message) return "";
-  const who = kind === "group" && !message.from_me ? message.sender_name : "";
+/** @param {any} chat @returns {(string | Element)[]} the last message, what others wrote apart */
+function lastLine({ kind, last_message: message }) {
+  if (!message) return [];
+  const who = kind === "group" && !message.from_me ? tame(message.sender_name) : "";
   const mark = message.from_me ? tick(message.status).mark : "";
-  const said = `${who ? `${who}: ` : ""}${messageText(message)}`;
-  return mark ? `${mark} ${said}` : said;
+  const said = messageText(message);
+  return [mark && `${mark} `, ...(who ? [named(who), ": "] : []), said && named(said)].filter(Boolean);
 }

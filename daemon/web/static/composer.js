@@ -6,8 +6,12 @@ import { byId, sentence, showText } from "./dom.js";
 const TYPING_EVERY_MS = 5000;
 const TYPING_REST_MS = 4000;
 
-/** @param {import("./store.js").Store} store @returns {{opened(): void, again(message: any): void}} */
-export function compose(store) {
+/**
+ * @param {import("./store.js").Store} store
+ * @param {(isTyping: boolean) => void} onTyping called when the box is written in, or emptied
+ * @returns {{opened(): void, again(message: any): void}}
+ */
+export function compose(store, onTyping) {
   const form = /** @type {HTMLFormElement} */ (byId("composer"));
   const text = /** @type {HTMLTextAreaElement} */ (byId("text"));
   const error = byId("composer-error");
@@ -43,6 +47,7 @@ export function compose(store) {
     const at = new Date(now()).toISOString();
     send({ id: ref, client_ref: ref, chat, at, from_me: true, type: "text", text: text.value, status: "pending" });
     text.value = "";
+    onTyping(false);
     drafts.delete(chat);
     showText(error, null);
     text.focus();
@@ -64,6 +69,7 @@ export function compose(store) {
     showText(error, null);
     if (!chat) return;
     drafts.set(chat, text.value);
+    onTyping(Boolean(text.value));
     if (text.value) typing.start(chat);
     else typing.stop();
   });

@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { linkOf } from "./chats.js";
-import { attempt, byId, place, sentence, setText, showText } from "./dom.js";
+import { attempt, byId, named, place, sentence, setText, setWords, showText } from "./dom.js";
 import { MessageView } from "./message.js";
 import { chatName, dayAndTime, kindWord, phone, sessionName } from "./words.js";
 
@@ -107,10 +107,9 @@ export class Conversation {
     const number = phone(chat.pn || chat.jid);
     const about = [kindWord(chat.kind), number !== chatName(chat) && chat.kind === "user" && number];
     setText(byId("conversation-title"), chatName(chat));
-    setText(
-      byId("conversation-about"),
-      [...about, session && `on ${sessionName(session)}`].filter(Boolean).join(" · "),
-    );
+    const known = about.filter(Boolean).join(" · ");
+    const where = session ? [known && " · ", "on ", named(sessionName(session))] : [];
+    setWords(byId("conversation-about"), ...[known, ...where].filter(Boolean));
     byId("conversation-sandbox").hidden = session?.provider !== "sandbox";
     byId("text").setAttribute("aria-label", `Message to ${chatName(chat)}`);
     this.markRead();
@@ -118,14 +117,15 @@ export class Conversation {
 
   renderTyping() {
     const people = [...(this.store.typing.get(this.store.open || "") || new Map()).values()];
-    const names = people.filter(Boolean).join(", ");
-    setText(byId("typing"), people.length ? `${names || "Somebody"} ${people.length > 1 ? "are" : "is"} typing…` : "");
+    const names = people.filter(Boolean).flatMap((name, i) => [i ? ", " : "", named(name)]);
+    const doing = ` ${people.length > 1 ? "are" : "is"} typing…`;
+    setWords(byId("typing"), ...(people.length ? [...(names.length ? names : ["Somebody"]), doing] : []));
   }
 
   /** Who looks at the open chat has read it. */
   async markRead() {
     const chat = this.store.chats.get(this.store.open || "");
-    if (!chat?.unread || document.visibilityState !== "visible") return;
+    if (!chat?.unread || document.visibilityState !== "visible" || !this.store.team.has("send")) return;
     const mark = `${chat.id} ${chat.last_message?.id}`;
     if (this.reading === mark) return; // once for each message, also where it fails
     this.reading = mark;

@@ -22,6 +22,20 @@ export function setText(/** @type {Element} */ node, /** @type {string} */ text)
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** A name within a line: it stands apart, and cannot turn the direction of what is beside it. */
+export function named(/** @type {string} */ name) {
+  const apart = document.createElement("bdi");
+  apart.textContent = name;
+  return apart;
+}
+
+/** Set a line of words and names ({@link named}), only if it is another. */
+export function setWords(/** @type {Element} */ node, /** @type {(string | Element)[]} */ ...parts) {
+  const line = document.createElement("span");
+  line.append(...parts);
+  if (line.innerHTML !== node.innerHTML) node.replaceChildren(...line.childNodes);
+}
+
 /** Show the text, or hide the element where there is none. */
 export function showText(/** @type {HTMLElement} */ node, /** @type {string | null | undefined} */ text) {
   setText(node, text || "");

@@ -1,7 +1,7 @@
 // One message on the screen, and what became of it.
 
 import { clone, setText, showText } from "./dom.js";
-import { dayAndTime, fate, messageText, phone, tick } from "./words.js";
+import { dayAndTime, fate, messageText, phone, tame, tick } from "./words.js";
 
 export class MessageView {
   /** @param {() => void} onAgain called when a send that failed is to be tried again */
@@ -20,7 +20,7 @@ export class MessageView {
     const { root, parts } = this;
     root.classList.toggle("mine", message.from_me);
     root.classList.toggle("plain-kind", message.type !== "text");
-    const said = message.sender_name || phone(message.sender);
+    const said = tame(message.sender_name) || phone(message.sender);
     showText(parts.sender, inGroup && !message.from_me ? said : "");
     const quoted = message.reply_to;
     showText(parts.quote, quoted && (quoted.text || `[${quoted.type || "message"}]`));

@@ -22,16 +22,17 @@ export function showSessions(store) {
     for (const session of store.sessions.values()) {
       const card = cards.get(session.id) || new Card(session.id);
       cards.set(session.id, card);
-      card.update(session, store.codes.get(session.id), store.history.get(session.id));
+      card.update(session, store.codes.get(session.id), store.history.get(session.id), store.team);
     }
     place(byId("session-list"), [...store.sessions.keys()].map((id) => /** @type {Card} */ (cards.get(id)).root));
     const isEmpty = !store.sessions.size;
     if (isEmpty !== wasEmpty) offerForm(isEmpty);
     wasEmpty = isEmpty;
     byId("no-sessions").hidden = !isEmpty;
+    byId("add").hidden = !store.team.has("manage");
   }
 
-  store.on(["sessions", "codes"], render);
+  store.on(["sessions", "codes", "team"], render);
   addForm(store, (id) => {
     store.flush();
     cards.get(id)?.begin();

@@ -1,12 +1,16 @@
 // All that the page knows: the snapshot, moved on by events. Views hear what changed, once a frame.
 
+import { HANDLERS as ANNOTATIONS } from "./annotations.js";
+import { Team } from "./team.js";
+import { tame } from "./words.js";
+
 /** How many messages of the open chat are kept. */
 const MOST_MESSAGES = 600;
 const TYPING_MS = 15_000;
 const LATEST_MS = 250;
 
 /** @typedef {{id: string, type: string, session: string, chat: string, at: string, source: string, data: any}} Envelope */
-/** @typedef {"sessions" | "chats" | "messages" | "typing" | "codes"} Topic */
+/** @typedef {"sessions" | "chats" | "messages" | "typing" | "codes" | "team" | "notes" | "agents"} Topic */
 
 export class Store {
   constructor() {
@@ -17,6 +21,15 @@ export class Store {
     /** Percent of the first history sync. @type {Map<string, number>} */ this.history = new Map();
     /** Who types where. @type {Map<string, Map<string, string>>} */ this.typing = new Map();
     /** Sends without an answer yet, by client_ref. @type {Map<string, any>} */ this.unsent = new Map();
+    this.team = new Team();
+    /** The open chat's notes, also those that were deleted. @type {Map<string, any>} */ this.notes = new Map();
+    /** Who of the agents is in which chat. @type {Map<string, Map<string, any>>} */ this.agents = new Map();
+    /** "chat user" of what the stream said since the open chat's agents were asked for. @type {Set<string> | null} */
+    this.agentsHeard = null;
+    /** Which chats are listed: assignee, tag and status, where they are set. @type {Record<string, string>} */
+    this.filter = {};
+    /** What the stream said of chats that are being fetched, one list a fetch. @type {Set<Envelope[]>} */
+    this.fetches = new Set();
     /** The open chat's messages. @type {Map<string, any>} */ this.messages = new Map();
     /** @type {string | null} */ this.open = null;
     /** Events of the open chat since its page was asked for. @type {Envelope[] | null} */
@@ -57,13 +70,33 @@ export class Store {
     for (const listener of due) listener();
   }
 
-  /** @param {any[]} sessions @param {any[]} chats */
-  takeSnapshot(sessions, chats) {
+  /** @param {{chats: any[], sessions: any[], me: any, members: any[], tags: any[]}} snapshot */
+  takeSnapshot({ chats, sessions, me, members, tags }) {
+    this.team.take(me, members, tags);
+    this.agents.clear();
     this.sessions = new Map(sessions.map((session) => [session.id, session]));
     this.chats = new Map(chats.map((chat) => [chat.id, chat]));
     this.codes.clear();
     this.typing.clear();
-    this.touch("sessions", "chats", "typing", "codes");
+    this.touch("sessions", "chats", "typing", "codes", "team", "agents");
+  }
+
+  /**
+   * Fetch chats. What the stream says meanwhile of those that were not known is applied to them.
+   * @param {() => Promise<any>} ask @returns {Promise<any>} the page
+   */
+  async fetchChats(ask) {
+    /** @type {Envelope[]} */
+    const missed = [];
+    this.fetches.add(missed);
+    try {
+      const page = await ask();
+      this.addChats(page.items);
+      for (const event of missed) HANDLERS[event.type](this, event);
+      return page;
+    } finally {
+      this.fetches.delete(missed);
+    }
   }
 
   /** @param {any[]} chats those that are known already are newer than these */
@@ -101,8 +134,9 @@ export class Store {
   openChat(/** @type {string | null} */ id) {
     this.open = id;
     this.messages = new Map();
+    this.notes = new Map();
     this.meanwhile = id ? [] : null;
-    this.touch("messages", "chats", "typing");
+    this.touch("messages", "chats", "typing", "notes", "agents");
   }
 
   /** @param {string} chat @param {any[]} newestFirst a page of messages */
@@ -120,6 +154,8 @@ export class Store {
   apply(/** @type {Envelope} */ event) {
     const handler = HANDLERS[event.type];
     if (!handler) return;
+    if (event.chat && event.type in ANNOTATIONS && !this.chats.has(event.chat))
+      for (const missed of this.fetches) missed.push(event);
     handler(this, event);
     this.onEvent(event);
   }
@@ -136,6 +172,16 @@ export class Store {
     this.touch("messages");
   }
 
+  /** @param {any} presence of an agent in a chat, as the stream tells it */
+  setAgent(presence) {
+    const people = new Map(this.agents.get(presence.chat));
+    if (presence.state === "away") people.delete(presence.user);
+    else people.set(presence.user, presence);
+    if (people.size) this.agents.set(presence.chat, people);
+    else this.agents.delete(presence.chat);
+    this.touch("agents");
+  }
+
   /** Set a chat's typing; it ends by itself where nobody says that it did. */
   setTyping(/** @type {string} */ chat, /** @type {any} */ { sender, sender_name, is_typing }) {
     const key = `${chat} ${sender}`;
@@ -143,7 +189,7 @@ export class Store {
     this.typingTimers.delete(key);
     const people = this.typing.get(chat) || new Map();
     if (is_typing) {
-      people.set(sender, sender_name || "");
+      people.set(sender, tame(sender_name));
       const off = () => this.setTyping(chat, { sender, is_typing: false });
       this.typingTimers.set(key, setTimeout(off, TYPING_MS));
     } else people.delete(sender);
@@ -244,6 +290,7 @@ const HANDLERS = {
   message_deleted: messageChanged,
   message_reaction: messageChanged,
   typing: (store, { chat, data }) => store.setTyping(chat, data),
+  ...ANNOTATIONS,
 };
 
 /** The types of events that the page listens to. */

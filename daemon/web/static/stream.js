@@ -20,6 +20,9 @@ export class Stream {
     this.failures = 0;
     /** @type {number | undefined} */ this.timer = undefined;
     this.ended = false;
+    this.turn = 0;
+    /** Called where no snapshot could be taken; it is tried again. */
+    this.onTrouble = (/** @type {any} */ _trouble) => {};
     /** Called after each snapshot. @type {(nextChats: string | null) => void} */ this.onSnapshot = () => {};
     setInterval(() => this.watch(), 5000);
     document.addEventListener("visibilitychange", () => this.watch());
@@ -28,17 +31,28 @@ export class Stream {
 
   /** Take a snapshot, and follow the stream from there. */
   async start() {
+    const turn = (this.turn += 1); // of two at once, the later one counts
     this.close();
     try {
       const chats = await api.chats();
-      const sessions = await api.sessions(); // after the chats: what changed since `as_of` is in the stream
-      if (this.ended) return;
-      this.store.takeSnapshot(sessions.items, chats.items);
+      // after the chats: what changed since `as_of` is in the stream
+      const rest = [api.sessions(), api.me(), ifAllowed(api.members()), ifAllowed(api.tags())];
+      const [sessions, me, members, tags] = await Promise.all(rest);
+      if (this.ended || turn !== this.turn) return;
+      this.store.takeSnapshot({
+        chats: chats.items,
+        sessions: sessions.items,
+        me,
+        members: members.items,
+        tags: tags.items,
+      });
       this.position = chats.as_of;
       this.onSnapshot(chats.next_cursor);
       this.follow();
     } catch (trouble) {
+      if (turn !== this.turn) return;
       this.position = "";
+      this.onTrouble(trouble);
       this.fail();
     }
   }
@@ -119,5 +133,15 @@ export class Stream {
       this.close();
       this.again(0);
     }
+  }
+}
+
+/** @param {Promise<any>} list @returns {Promise<any>} the list; an empty one where our role may not see it */
+async function ifAllowed(list) {
+  try {
+    return await list;
+  } catch (/** @type {any} */ trouble) {
+    if (trouble.code === "missing_ability") return { items: [] };
+    throw trouble;
   }
 }

@@ -19,11 +19,18 @@ const STATES = {
   failed: "Failed",
 };
 
+/** Signs that turn the direction of text, or end the place where a name stands apart. */
+const TURNS = /[\u202a-\u202e\u2066-\u2069]/g;
+/** @param {string | null | undefined} name @returns {string} the name without them */
+export const tame = (name) => (name || "").replace(TURNS, "");
+/** @param {string} name @returns {string} for a sentence: the direction of the name ends with it */
+export const isolated = (name) => `\u2068${tame(name)}\u2069`;
+
 /** @param {{label: string, id: string}} session */
-export const sessionName = (session) => session.label || session.id;
+export const sessionName = (session) => tame(session.label) || session.id;
 
 /** @param {any} chat */
-export const chatName = (chat) => chat.name || phone(chat.pn || chat.jid);
+export const chatName = (chat) => tame(chat.name) || phone(chat.pn || chat.jid);
 
 /** @param {string | null} jid @returns {string} a number where the address is one */
 export function phone(jid) {
