@@ -17,8 +17,9 @@ from sessions.errors import MessageNotFound, SessionNotFound, Unsupported
 from sessions.ids import ChatRef, SessionKey, check_session, split_chat_id
 from sessions.manager import Anchor, SessionManager, TextToSend
 from sessions.manager.live import LiveSession
+from sessions.manager.reading import ContactPage, MessagePage
 from sessions.manager.views import NO_MESSAGE
-from sessions.models import Contact, ProviderName, QrCode, Session
+from sessions.models import ProviderName, QrCode, Session
 
 #: WhatsApp's own limit, in characters.
 TEXT_MAX = 65_536
@@ -106,21 +107,24 @@ class Engine:
 
     # -- chats
 
-    def chats(self, who: Principal, query: ChatQuery) -> ChatPage:
-        """Return a page of the list of the chats that the principal may see."""
-        return self._manager.views.chats(
+    async def chats(self, who: Principal, query: ChatQuery) -> ChatPage:
+        """Return a page of the list of the chats that the principal may see.
+
+        It is as of the moment of its return: nothing happened since its last row was looked at.
+        """
+        return await self._manager.reader.chats(
             query._replace(workspace=who.workspace, sessions=who.sessions)
         )
 
-    def chat(self, who: Principal, chat: str) -> ChatRow:
+    async def chat(self, who: Principal, chat: str) -> ChatRow:
         """Return one chat."""
-        return self._manager.views.chat(self.ref(who, chat))
+        return await self._manager.reader.chat(self.ref(who, chat))
 
     async def mark_read(self, who: Principal, chat: str) -> ChatRow:
         """Tell WhatsApp that the chat was read; return the chat."""
         ref = self.ref(who, chat)
         await self._manager.mark_read(ref)
-        return self._manager.views.chat(ref)
+        return await self._manager.reader.chat(ref)
 
     async def set_typing(
         self, who: Principal, chat: str, *, is_typing: bool, kind: Literal["text", "audio"]
@@ -144,13 +148,15 @@ class Engine:
 
     # -- messages
 
-    def messages(self, who: Principal, chat: str, anchor: Anchor | None, limit: int) -> list[Entry]:
+    async def messages(
+        self, who: Principal, chat: str, anchor: Anchor | None, limit: int
+    ) -> MessagePage:
         """Return messages of a chat, newest first."""
-        return self._manager.views.messages(self.ref(who, chat), anchor, limit)
+        return await self._manager.reader.messages(self.ref(who, chat), anchor, limit)
 
-    def message(self, who: Principal, id: str) -> Entry:
+    async def message(self, who: Principal, id: str) -> Entry:
         """Return one message."""
-        entry = self._manager.views.message(who.workspace, id)
+        entry = await self._manager.reader.message(who.workspace, id)
         if not who.sees(entry.chat.session):
             raise MessageNotFound(NO_MESSAGE)
         return entry
@@ -183,8 +189,10 @@ class Engine:
 
     # -- contacts
 
-    def contacts(
+    async def contacts(
         self, who: Principal, session: str | None, after: tuple[str, str] | None, limit: int
-    ) -> tuple[list[Contact], tuple[str, str] | None]:
+    ) -> ContactPage:
         """Return a page of contacts, and where to go on."""
-        return self._manager.views.contacts(who.workspace, session, after, limit, who.sessions)
+        return await self._manager.reader.contacts(
+            who.workspace, session, after, limit, who.sessions
+        )

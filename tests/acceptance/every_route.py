@@ -29,6 +29,8 @@ _WRITES = {
     "/v1/settings/{scope}/{name}": {"value": "stolen"},
     "/v1/members/{user}": {"role": "viewer"},
 }
+#: What is asked where something must be.
+_QUERIES = {"/v1/poll": {"timeout": "0"}, "/v1/search": {"q": SECRET}}
 #: Routes that make something in the caller's own workspace: not about another's things.
 _OWN = {
     ("post", "/v1/sessions"),
@@ -57,7 +59,7 @@ class Tried(NamedTuple):
 
     async def by(self, user: User) -> Any:  # noqa: ANN401 - a response
         """Return what the user is answered."""
-        params = {"timeout": "0"} if self.path == "/v1/poll" else {}
+        params = _QUERIES.get(self.path, {})
         json = self.body if self.method in {"post", "put", "patch"} else None
         return await user.http.request(self.method, self.path, json=json, params=params)
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from daemon.auth.principal import Principal
 from daemon.auth.scopes import Scope
@@ -64,15 +65,15 @@ class Scene:
         self.memory.messages.add(entry, message.at)
         return entry
 
-    async def ids(self, q: str, by: Principal | None = None, **more: object) -> list[str]:
+    async def ids(self, q: str, by: Principal | None = None, **more: Any) -> list[str]:  # noqa: ANN401 - a question's own fields
         """Return the ids that a search finds on its first page."""
         return ids(await self.page(q, by, **more))
 
-    async def page(self, q: str, by: Principal | None = None, **more: object) -> Page:
+    async def page(self, q: str, by: Principal | None = None, **more: Any) -> Page:  # noqa: ANN401 - as above
         """Return a page."""
-        return await self.search.find(by or who(), Question(q, **more))  # type: ignore[arg-type]  # a question's own fields
+        return await self.search.find(by or who(), Question(q, **more))
 
-    async def pages(self, q: str, **more: object) -> list[list[str]]:
+    async def pages(self, q: str, **more: Any) -> list[list[str]]:  # noqa: ANN401 - as above
         """Return the ids of every page."""
         found, page = [], await self.page(q, **more)
         while True:

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from daemon.errors import ApiError
-from daemon.history.models import SearchQuery
+from daemon.history.models import Found, SearchQuery
 from daemon.history.port import HistoryFailed
 from daemon.services.search import Remembered
 from sessions.ids import ChatRef
@@ -45,7 +45,7 @@ async def scene(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 class _Away(Governed):
     """A store that cannot be asked."""
 
-    async def search(self, query: SearchQuery) -> list[object]:  # type: ignore[override]  # it never returns
+    async def search(self, query: SearchQuery) -> list[Found]:
         """Refuse."""
         raise HistoryFailed("It does not answer.")
 
