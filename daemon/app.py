@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 from starlette.websockets import WebSocket
 
 from daemon import health, scrape
@@ -216,7 +217,7 @@ def build(runtime: Runtime) -> Starlette:
             *api.starlette_routes(streams, gate, services, settings.body_max_bytes),
             api.openapi_route(description),
             *reference.routes(description),
-            *health.routes(runtime, runtime.supabase.health if runtime.supabase else None),
+            *_health_routes(runtime),
             *scrape.routes(runtime),
             *pages.routes(runtime.auth, settings.public_url),
         ],
@@ -236,6 +237,12 @@ def build(runtime: Runtime) -> Starlette:
         False  # a redirect names the Host that was sent, and http behind TLS
     )
     return app
+
+
+def _health_routes(runtime: Runtime) -> list[Route]:
+    supabase = runtime.supabase.health if runtime.supabase else None
+    history = runtime.remembering.history.health if runtime.remembering else None
+    return health.routes(runtime, supabase, history)
 
 
 _HANDLERS: dict[Any, Any] = {

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from daemon.metadata.health import Health
+from daemon.history import standing
+from daemon.history.models import Health as HistoryHealth
+from daemon.metadata.health import Health as SupabaseHealth
 
 
 class Serving(Protocol):
@@ -25,12 +28,16 @@ class Serving(Protocol):
         ...
 
 
-def routes(runtime: Serving, supabase: Health | None = None) -> list[Route]:
+def routes(
+    runtime: Serving,
+    supabase: SupabaseHealth | None = None,
+    history: Callable[[], HistoryHealth] | None = None,
+) -> list[Route]:
     """Return ``/livez`` (the loop turns) and ``/readyz`` (it serves, and is not stopping).
 
-    What is wrong with Supabase is shown as an alarm and does not make it less ready: WhatsApp
-    goes on, metadata is kept here and sent later. Taking the daemon out of service would help
-    nobody.
+    What is wrong with Supabase or with the history is shown as an alarm and does not make it less
+    ready: WhatsApp goes on, what waits is kept here and written later. Taking the daemon out of
+    service would help nobody.
     """
 
     async def livez(request: Request) -> Response:
@@ -40,9 +47,14 @@ def routes(runtime: Serving, supabase: Health | None = None) -> list[Route]:
         if runtime.stopping or not runtime.ready:
             status = "stopping" if runtime.stopping else "starting"
             return JSONResponse({"status": status}, 503)
-        shown: dict[str, Any] = {"status": "ready"}
+        shown: dict[str, Any] = {"status": "ready", "alarms": []}
         if supabase is not None:
-            shown |= {"alarms": supabase.alarms, "supabase": supabase.shown()}
+            shown["alarms"] += supabase.alarms
+            shown["supabase"] = supabase.shown()
+        if history is not None:
+            health = history()
+            shown["alarms"] += standing.alarms(health)
+            shown["history"] = standing.shown(health)
         return JSONResponse(shown)
 
     return [Route("/livez", livez), Route("/readyz", readyz)]

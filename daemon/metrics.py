@@ -39,6 +39,16 @@ METRICS: dict[str, Metric] = {
     "zapd_events_refused_total": Metric(
         "counter", "Events that could not be encoded, and are lost."
     ),
+    "zapd_history_failing": Metric("gauge", "1 while the history cannot be written."),
+    "zapd_history_backlog": Metric("gauge", "Records that wait in memory for the history."),
+    "zapd_history_backlog_bytes": Metric("gauge", "What they hold: ZAPD_HISTORY_BACKLOG at most."),
+    "zapd_history_spilled": Metric("gauge", "Records that wait on disk for the history."),
+    "zapd_history_spilled_bytes": Metric("gauge", "What they hold: ZAPD_HISTORY_SPILL at most."),
+    "zapd_history_written_total": Metric("counter", "Records written to the history."),
+    "zapd_history_lost_total": Metric(
+        "counter", "Records for which neither memory nor disk had room."
+    ),
+    "zapd_history_refused_total": Metric("counter", "Records that can never be stored."),
     "zapd_streams": Metric("gauge", "Open streams."),
     "zapd_streams_slow_total": Metric("counter", "Streams ended since their client did not read."),
     "zapd_worker_unkept_total": Metric(

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from daemon.history import standing
 from daemon.metadata.health import ALARMS, Health
 from daemon.metrics import Sample, families
 from daemon.runtime import Runtime
@@ -64,6 +65,8 @@ def _samples(runtime: Runtime) -> Iterator[Sample]:
     yield from _memory(runtime)
     yield from _streams(runtime)
     yield from _workers(runtime)
+    if runtime.remembering is not None:
+        yield from standing.samples(runtime.remembering.history.health())
     if runtime.supabase is not None:
         yield from _supabase(runtime.supabase.health)
 

@@ -26,6 +26,7 @@ from daemon.storage.integrity import check_file, connect
 _MAGIC = b"SQLite format 3\x00"
 _JOURNAL = ("inbound.0", "inbound.1")
 _OF_SQLITE = ("-wal", "-shm", "-journal")
+_DAMAGED = ".damaged"  # what the history renames a file to that it cannot read
 _UNFINISHED = (".new", ".tmp", ".partial")
 
 
@@ -108,8 +109,10 @@ def _files(data_dir: Path) -> Iterator[Path]:
 
 
 def _belongs(name: str) -> bool:
+    """Tell whether a backup takes the file; a damaged one that was set aside is for repair here."""
     apart = {DATABASE, LOCK, RESTORING, *_JOURNAL}
-    return name not in apart and not name.endswith((*_OF_SQLITE, *_UNFINISHED))
+    left = name in apart or _DAMAGED in name
+    return not left and not name.endswith((*_OF_SQLITE, *_UNFINISHED))
 
 
 def _is_sqlite(path: Path) -> bool:

@@ -50,6 +50,27 @@ async def test_a_client_types_and_reads_over_the_socket(daemon: Daemon, user: Us
         assert (await user.get(f"/v1/chats/{CHAT}"))["unread"] == 0
 
 
+async def test_an_agent_is_present_over_the_socket(daemon: Daemon, user: User) -> None:
+    """With the scope metadata or send; a state that there is not is refused."""
+    await user.paired()
+    headers = {"X-Api-Key": await daemon.key(scopes="read,metadata")}
+    async with (
+        connect(_url(daemon), additional_headers=headers) as socket,
+        user.stream(types="agent_presence") as stream,
+    ):
+        frame = {"type": "presence", "id": 1, "chat": CHAT, "state": "typing"}
+        await socket.send(orjson.dumps(frame).decode())
+        answer = await _next(socket, "ack")
+        assert answer["ok"] is True
+        event = await stream.next("agent_presence")
+        assert (event.envelope["chat"], event.data["state"]) == (CHAT, "typing")
+        await socket.send(orjson.dumps({**frame, "state": "asleep"}).decode())
+        refused = await _next(socket, "ack")
+        assert refused["error"]["code"] == "wrong_type"  # type: ignore[index]  # JSON
+    (present,) = (await user.get(f"/v1/chats/{CHAT}/presence"))["items"]
+    assert present["state"] == "typing"
+
+
 async def test_a_ticket_opens_it_and_a_wrong_one_says_4401(daemon: Daemon, user: User) -> None:
     """A browser sees why by the close code."""
     ticket = (await user.post("/v1/tickets", {"use": "stream"}))["ticket"]

@@ -14,6 +14,7 @@ from tests.bench.figures import Report
 SUBCOMMANDS = (
     "crash",
     "fanout",
+    "history",
     "inbound",
     "journal",
     "live",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sessions import commands as c
 from sessions.ids import ChatRef, SessionKey
+from sessions.keeper import Keeper
 from sessions.manager import ManagerSettings, MemorySettings, Ports, SessionManager
 from sessions.manager.live import LiveSession
 from sessions.models import ProviderName
@@ -71,7 +72,13 @@ async def passes(units: float) -> None:
 class Engine:
     """A manager and all that it was given."""
 
-    def __init__(self, stores: Path, a_plan: Plan, memory: MemorySettings | None = None) -> None:
+    def __init__(
+        self,
+        stores: Path,
+        a_plan: Plan,
+        memory: MemorySettings | None = None,
+        keeper: Keeper | None = None,
+    ) -> None:
         self.clock = SetClock()
         self.sink = RecordingSink()
         self.sessions = MemorySessions()
@@ -81,6 +88,7 @@ class Engine:
             stores=stores, memory=memory or MemorySettings(), send_timeout=PATIENCE
         )
         self.plan = a_plan
+        self.keeper = keeper
         self.manager = self.fresh()
 
     def fresh(self) -> SessionManager:
@@ -91,6 +99,7 @@ class Engine:
             sessions=self.sessions,
             sends=self.journal,
             known_chats=self.known,
+            keeper=self.keeper,
         )
         return SessionManager(self.settings, ports, self.plan)
 
@@ -138,10 +147,13 @@ class Engine:
 
 @asynccontextmanager
 async def running(
-    stores: Path, a_plan: Plan | None = None, memory: MemorySettings | None = None
+    stores: Path,
+    a_plan: Plan | None = None,
+    memory: MemorySettings | None = None,
+    keeper: Keeper | None = None,
 ) -> AsyncIterator[Engine]:
     """Yield a started engine; close it afterwards."""
-    engine = Engine(stores, a_plan or plan(), memory)
+    engine = Engine(stores, a_plan or plan(), memory, keeper)
     await engine.manager.start()
     try:
         yield engine

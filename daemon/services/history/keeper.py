@@ -18,7 +18,7 @@ from daemon.history.flusher import Flusher
 from daemon.history.models import Place, StoredChat, StoredContact, StoredMessage
 from daemon.history.port import HistoryFailed, HistoryStore
 from daemon.services.history.on_its_way import OnItsWay
-from sessions.cache.messages import FIRST_NUMBER, LATEST
+from sessions.cache.messages import FIRST_NUMBER, LATEST, placed
 from sessions.cache.sizing import MESSAGE_OVERHEAD
 from sessions.ids import ChatRef, SessionKey
 from sessions.keeper import (
@@ -75,8 +75,8 @@ class HistoryKeeper:
         """Let go of what has arrived, until cancelled."""
         while True:
             await asyncio.sleep(SETTLE)
-            if self._way:
-                await self.flush()
+            if self._way and not await self._flushed():
+                await asyncio.sleep(PATIENCE)
 
     # -- told: none of it waits or raises
 
@@ -115,14 +115,18 @@ class HistoryKeeper:
 
     async def flush(self) -> None:
         """Return when what was told is in the store, or cannot be for now."""
+        await self._flushed()
+
+    async def _flushed(self) -> bool:
         until = self._way.number
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._flusher.flush()
         except (HistoryFailed, TimeoutError) as error:
             log.debug("the history is not up to date: %s", error)
-        else:
-            self._way.arrived(until)
+            return False
+        self._way.arrived(until)
+        return True
 
     # -- asked
 
@@ -149,13 +153,24 @@ class HistoryKeeper:
         await self._settle(chat)
         place = None if order is None else _place(order)
         found = await self._ask(lambda: self._store.before(chat, place, limit))
-        return self._fresh(found)
+        page = [*self._fresh(found), *self._missing(chat, found)]
+        older = [past for past in page if order is None or _order(past) < order]
+        return sorted(older, key=_order, reverse=True)[:limit]
 
     async def after(self, chat: ChatRef, order: Order, limit: int) -> list[PastMessage]:
         """Return messages after ``order``, oldest first."""
         await self._settle(chat)
         found = await self._ask(lambda: self._store.after(chat, _place(order), limit))
-        return self._fresh(found)
+        page = [*self._fresh(found), *self._missing(chat, found)]
+        return sorted((past for past in page if _order(past) > order), key=_order)[:limit]
+
+    def _missing(
+        self, chat: ChatRef, found: Iterable[tuple[Place, StoredMessage]]
+    ) -> list[PastMessage]:
+        """Return messages of the chat that the store has not, or not on this page."""
+        known = {message.id for _, message in found}
+        waiting = self._way.of_chat(chat)
+        return [_newer(message, None) for message in waiting if message.id not in known]
 
     def _fresh(self, found: Iterable[tuple[Place, StoredMessage]]) -> list[PastMessage]:
         """Return the messages as they were told last, where the store has not heard of it yet."""
@@ -220,6 +235,8 @@ class HistoryKeeper:
             await self.flush()
 
     async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
+        if self._way.is_divided:
+            await self.flush()
         async with _answered():
             return await question()
 
@@ -234,6 +251,10 @@ async def _answered() -> AsyncIterator[None]:
         raise KeeperFailed(str(error)) from error
     except TimeoutError as error:
         raise KeeperFailed(f"The history does not answer within {PATIENCE:g} s.") from error
+
+
+def _order(past: PastMessage) -> Order:
+    return placed(past.at, past.arrival)
 
 
 def _place(order: Order) -> Place:

@@ -14,8 +14,8 @@ from daemon.history.models import StoredChat, StoredContact
 from sessions.ids import ChatRef, SessionKey
 from sessions.keeper import KeptMessage
 
-#: Things that are remembered at most: while the store fails for long, the oldest are let go.
-MOST = 200_000
+#: Things that are remembered at most, some 30 MB: while the store fails, the oldest are let go.
+MOST = 20_000
 
 _What: TypeAlias = KeptMessage | StoredChat | StoredContact
 _Name: TypeAlias = tuple[str, ...]
@@ -40,10 +40,11 @@ class OnItsWay:
         self._sent: dict[tuple[str, str, str], KeptMessage] = {}
         self._newest: dict[ChatRef, KeptMessage] = {}
         self._of_chat: Counter[ChatRef] = Counter()
+        self._divided_at = 0
 
     def __bool__(self) -> bool:
         """Whether there is anything."""
-        return bool(self._told)
+        return bool(self._told) or self.is_divided
 
     def message(self, message: KeptMessage) -> None:
         """Note a message, new or changed."""
@@ -67,6 +68,7 @@ class OnItsWay:
 
         Messages in RAM have moved already. Others are forgotten here: the store readdresses them.
         """
+        self._divide()
         self._told.pop(old, None)
         for name in [name for name, told in self._told.items() if told.chat == old]:
             what = self._told[name].what
@@ -76,16 +78,28 @@ class OnItsWay:
 
     def dropped(self, key: SessionKey) -> None:
         """Forget what is of a session."""
+        self._divide()
         for name in [name for name, told in self._told.items() if _session(told) == key]:
             self._let_go(name)
 
     def arrived(self, until: int) -> None:
         """Let go of what was told no later than when :attr:`number` was ``until``."""
+        if self._divided_at <= until:
+            self._divided_at = 0
         while self._told:
             name, told = next(iter(self._told.items()))
             if told.number > until:
                 return
             self._let_go(name)
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether the store may still have what was merged away or dropped."""
+        return self._divided_at > 0
+
+    def _divide(self) -> None:
+        self.number += 1
+        self._divided_at = self.number
 
     def find(self, workspace: str, id: str) -> KeptMessage | None:
         """Return a message by our id."""
@@ -100,6 +114,13 @@ class OnItsWay:
     def newest(self, ref: ChatRef) -> KeptMessage | None:
         """Return the newest of the messages of a chat."""
         return self._newest.get(ref)
+
+    def of_chat(self, ref: ChatRef) -> list[KeptMessage]:
+        """Return the messages of a chat, as they were told. Looks through all."""
+        if ref not in self._of_chat:
+            return []
+        told = (told.what for told in self._told.values() if told.chat == ref)
+        return [what for what in told if _is_message(what)]
 
     def row(self, ref: ChatRef) -> StoredChat | None:
         """Return a chat's row."""

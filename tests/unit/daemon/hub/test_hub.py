@@ -149,3 +149,23 @@ async def test_publishing_wakes_without_waiting() -> None:
     await waiting
     assert subscriber.take(offsets, 1 << 20) == [1, 2, 3]
     assert hub.cursor(subscriber.cursor) == "e1-3"
+
+
+def test_a_past_that_is_forgotten_is_nobodys() -> None:
+    """Who reads is ended, who resumes starts anew, also from the head; another's stays."""
+    hub = Hub("e1")
+    for workspace in ("acme", "acme", "other"):
+        hub.publish(event(workspace))
+    live, other = hub.subscribe("acme"), hub.subscribe("other")
+    before = hub.stats.bytes
+    assert hub.forget_past("acme") == 2
+    assert hub.stats.bytes == hub._channels["other"].ring.bytes < before  # noqa: SLF001 - books
+    assert live.ended == "slow"
+    assert other.ended is None
+    for offset in (0, 1, 2):
+        assert hub.subscribe("acme", after=Cursor("e1", offset)).reset == "too_old"
+    hub.publish(event())
+    fresh = hub.subscribe("acme", after=Cursor("e1", 3))
+    assert fresh.reset is None
+    assert offsets(fresh.take(list, 1 << 20)) == [4]
+    assert hub.forget_past("none") == 0

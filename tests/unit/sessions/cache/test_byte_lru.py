@@ -50,6 +50,22 @@ def test_the_least_recently_used_goes_first() -> None:
     assert list(cache) == ["a"]
 
 
+def test_what_is_read_back_is_the_coldest() -> None:
+    """It leaves first, and weighing it anew does not make it warmer."""
+    gone: list[str] = []
+    cache: ByteLRU[str, Block] = ByteLRU(100, lambda key, _: gone.append(key))
+    cache.put("a", Block(30))
+    cold = Block(20)
+    cache.put_cold("b", cold)
+    cache.put("c", Block(10))
+    assert cache.room(0.8) == 20
+    cold.nbytes = 40
+    cache.put_cold("b", cold)
+    assert (cache.currsize, cache.room(0.8), gone) == (80, 0, [])
+    cache.put("d", Block(50))
+    assert gone == ["b"]
+
+
 def test_growing_evicts_others_never_itself() -> None:
     """A value that is weighed anew counts once."""
     gone: list[str] = []

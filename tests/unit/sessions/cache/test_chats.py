@@ -329,3 +329,47 @@ def test_the_last_message_is_rendered_within_the_chat() -> None:
     one = row(1)
     one.last = last
     assert msgspec.json.decode(one.render())["last_message"] == msgspec.json.decode(last.render())
+
+
+def test_it_knows_whether_a_row_left() -> None:
+    """For want of room, or since it is too large; not when it is taken out."""
+    chats = filled(row(1, 10), row(2, 20))
+    chats.remove(ref(1))
+    assert chats.is_whole
+    small = ChatCache(row(1).nbytes + 10)
+    small.add(row(1))
+    assert small.is_whole
+    small.add(row(2))
+    assert not small.is_whole
+    tiny = ChatCache(10)
+    tiny.add(row(1))
+    assert not tiny.is_whole
+
+
+def test_who_is_to_know_hears_of_what_changes() -> None:
+    """New and changed rows; not of those that are put back."""
+    told: list[int] = []
+    chats = ChatCache(ROOMY, lambda changed: told.append(changed.unread))
+    old, new = row(1, unread=7), row(2)
+    chats.restore(old)
+    assert chats.restore_cold(row(3), 0.8)
+    chats.add(new)
+    with chats.unindexed(new):
+        new.unread = 1
+    new.name = "N"
+    chats.weigh(new)
+    assert told == [0, 1, 1]
+    assert jids(1, 2, 3) == listed(chats)
+
+
+def test_rows_put_back_leave_first_and_evict_nobody() -> None:
+    """They fill a part of the bound at most."""
+    chats = ChatCache(10 * row(1).nbytes)
+    chats.add(row(1, 5))
+    put_back = [number for number in range(2, 12) if chats.restore_cold(row(number), 0.8)]
+    assert put_back == [*range(2, 9)]
+    assert chats.is_whole
+    for number in range(20, 24):
+        chats.add(row(number))
+    assert chats.peek(ref(1)) is not None
+    assert not chats.is_whole

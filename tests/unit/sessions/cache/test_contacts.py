@@ -102,3 +102,23 @@ def test_the_index_holds_what_the_cache_holds(news: list[tuple[int, int]]) -> No
         page, _ = contacts.page("w", "s1", None, 100)
         assert len(page) == contacts.usage().entries
         assert contacts.usage().used_bytes <= 5_000
+
+
+def test_contacts_put_back_leave_first_and_change_nothing() -> None:
+    """Who is here is known better; a part of the bound is filled at most."""
+    contacts = ContactCache(2500)
+    contacts.learn(KEY, contact(1, name="here"))
+    contacts.restore(KEY, contact(1, name="before"))
+    assert contacts.restore_cold(KEY, contact(1, name="before"), 0.8)
+    assert contacts.restore_cold(KEY, contact(2), 0.8)
+    assert not contacts.restore_cold(KEY, contact(3), 0.8)
+    assert contacts.is_whole
+    contacts.restore(KEY, contact(4))
+    contacts.restore(KEY, contact(5))
+    assert not contacts.is_whole
+    found, _ = contacts.page("w", None, None, 9)
+    assert [(one.jid, one.name) for one in found] == [
+        (contact(1).jid, "here"),
+        (contact(4).jid, None),
+        (contact(5).jid, None),
+    ]

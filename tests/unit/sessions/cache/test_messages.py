@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
-from sessions.cache.messages import MessageCache, MessageLimits
+from sessions.cache.messages import LATEST, MessageCache, MessageLimits, placed
 from sessions.cache.sizing import WINDOW_OVERHEAD
 from sessions.ids import ChatRef, SessionKey
 from sessions.models import Reaction, rewrite_head
@@ -329,3 +329,53 @@ def test_heads_hold_no_more_memory_than_they_are_long(text: str) -> None:
     assert sys.getsizeof(head) == len(head) + sys.getsizeof(b"")
     rewritten = rewrite_head(head, text="y")
     assert sys.getsizeof(rewritten) == len(rewritten) + sys.getsizeof(b"")
+
+
+def test_restored_messages_stand_before_what_came_in_this_life() -> None:
+    """Of one millisecond too, whatever order they are put back in; what is there stays as it is."""
+    messages, left = cache()
+    for id in ("n1", "n2"):
+        messages.add(entry(id, 1000), 0)
+    changed = messages.get("w", "n1")
+    older = [entry(id, 1000) for id in ("o1", "o2", "n1")]
+    for number, one in enumerate(older):
+        one.order = placed(one.at, number)
+    assert messages.restore(older[1:], 0.8, 0)
+    assert messages.restore(older[:1], 0.8, 0)
+    assert kept(messages, ref()) == ["n2", "n1", "o2", "o1"]
+    assert messages.get("w", "n1") is changed
+    assert left == {}
+
+
+def test_restoring_evicts_nobody_and_fills_a_part() -> None:
+    """It stops where a bound is filled to the share; the restored chat is the coldest."""
+    bound = 20 * ONE
+    messages, left = cache(total_bytes=bound)
+    messages.add(entry("hot", chat=ref(1)), 0)
+    assert messages.restore([entry(f"a{n}", n, ref(2)) for n in range(5)], 0.8, 0)
+    assert messages.restore([entry(f"b{n}", n, ref(2)) for n in range(5)], 0.8, 0)
+    assert not messages.restore([entry(f"c{n}", n, ref(3)) for n in range(9)], 0.8, 0)
+    assert (left, kept(messages, ref(3))) == ({}, [])
+    assert not messages.is_filled(0.8)
+    assert messages.is_filled(0.6)
+    for number in range(12):
+        messages.add(entry(f"new{number}", chat=ref(1)), 0)
+    assert list(left) == [ref(2)]
+    assert messages.usage().used_bytes <= bound
+
+
+def test_restoring_heeds_a_chats_own_bounds() -> None:
+    """In messages and in bytes."""
+    messages, _ = cache(chat_messages=3)
+    assert messages.restore([entry(f"a{n}", n) for n in range(3)], 0.8, 0)
+    assert not messages.restore([entry("b", 9)], 0.8, 0)
+    messages, _ = cache(chat_bytes=4 * ONE)
+    assert not messages.restore([entry(f"a{n}", n) for n in range(4)], 0.8, 0)
+
+
+def test_a_time_beyond_all_reason_stands_where_it_arrived() -> None:
+    """Before 1970 or after 2248: as the past counts it."""
+    messages, _ = cache()
+    for id, at in (("a", LATEST + 9), ("b", LATEST + 5), ("c", -5), ("d", 3)):
+        messages.add(entry(id, at), 0)
+    assert kept(messages, ref()) == ["b", "a", "d", "c"]
