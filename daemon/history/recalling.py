@@ -14,9 +14,11 @@ from daemon.history import schema
 from daemon.history.models import Place, StoredChat, StoredContact, StoredMessage
 from sessions.ids import ChatRef, SessionKey
 
+# CROSS JOIN is a join whose order SQLite keeps: from the names to the rows. Left to itself it begins
+# with the smallest table, a workspace's, and walks all messages of a chat for each question.
 _MESSAGES = (
-    f"SELECT w.name, c.session, c.jid, {schema.MESSAGE_COLUMNS} FROM json_each(?) j "
-    "JOIN {} JOIN chats c ON c.n = m.chat JOIN workspaces w ON w.n = m.workspace WHERE {}"
+    f"SELECT w.name, c.session, c.jid, {schema.MESSAGE_COLUMNS} FROM json_each(?) j CROSS JOIN {{}} "
+    "CROSS JOIN chats c ON c.n = m.chat CROSS JOIN workspaces w ON w.n = m.workspace WHERE {}"
 )
 _BY_ID = _MESSAGES.format(
     "messages m ON m.workspace = (SELECT n FROM workspaces WHERE name = ?) AND m.id = j.value",
@@ -26,13 +28,13 @@ _SENT = _MESSAGES.format(
     "messages m ON m.wa_id = j.value AND m.from_me = 1", "w.name = ? AND c.session = ?"
 )
 _CHATS = (
-    "FROM json_each(?) j JOIN workspaces w ON w.name = j.value ->> 0 JOIN chats c "
+    "FROM json_each(?) j CROSS JOIN workspaces w ON w.name = j.value ->> 0 CROSS JOIN chats c "
     "ON c.workspace = w.n AND c.session = j.value ->> 1 AND c.jid = j.value ->> 2"
 )
 _CHATS_OF = f"SELECT {schema.CHAT_COLUMNS} {_CHATS}"
 _LAST = (
     f"SELECT w.name, c.session, c.jid, {schema.MESSAGE_COLUMNS} {_CHATS} "
-    "JOIN messages m ON m.n = (SELECT max(n) FROM messages WHERE chat = c.n)"
+    "CROSS JOIN messages m ON m.n = (SELECT max(n) FROM messages WHERE chat = c.n)"
 )
 _LISTED = (
     f"SELECT {schema.CHAT_COLUMNS} FROM chats c JOIN workspaces w ON w.n = c.workspace "

@@ -309,7 +309,7 @@ async def test_a_project_that_was_made_anew_gets_everything(one: Side, api: Data
 
 async def test_what_was_there_before_supabase_is_sent(tmp_path: Path, api: DataApi) -> None:
     """A daemon that kept metadata by itself is given a project: all its rows go there."""
-    from daemon.metadata.sqlite import SqliteMetadata  # noqa: PLC0415
+    from daemon.metadata.sqlite import SqliteMetadata  # noqa: PLC0415 - only this test needs it
 
     async with side(tmp_path, api, QUIET) as opened:
         alone = SqliteMetadata(opened.database, opened.clock)

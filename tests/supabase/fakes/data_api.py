@@ -42,12 +42,12 @@ def error(status: int, code: str | None, message: str) -> Fault:
 INVALID_KEY: Fault = lambda: JSONResponse(  # noqa: E731 - a value of the table below
     {"message": "Invalid API key", "hint": "Double check your Supabase API key."}, 401
 )
-BAD_GATEWAY: Fault = lambda: HTMLResponse("<html>502 Bad Gateway</html>", 502)  # noqa: E731
-LOGIN_PAGE: Fault = lambda: HTMLResponse("<html>Please sign in</html>", 200)  # noqa: E731
-UNAVAILABLE: Fault = lambda: JSONResponse(  # noqa: E731
+BAD_GATEWAY: Fault = lambda: HTMLResponse("<html>502 Bad Gateway</html>", 502)  # noqa: E731 - a table of answers, one a line
+LOGIN_PAGE: Fault = lambda: HTMLResponse("<html>Please sign in</html>", 200)  # noqa: E731 - a table of answers, one a line
+UNAVAILABLE: Fault = lambda: JSONResponse(  # noqa: E731 - a table of answers, one a line
     {"message": "name resolution failed"}, 503
 )
-LIMITED: Fault = lambda: JSONResponse(  # noqa: E731
+LIMITED: Fault = lambda: JSONResponse(  # noqa: E731 - a table of answers, one a line
     {"message": "API rate limit exceeded"}, 429, {"Retry-After": "1"}
 )
 NO_SCHEMA_CACHE = error(
