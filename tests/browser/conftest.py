@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Daemon:
         self._data_dir = data_dir
         self._worker_command = worker_command
         self._port = "0"
+        self._settings: dict[str, str] = {}
         self._start()
 
     def _start(self) -> None:
@@ -41,6 +42,7 @@ class Daemon:
         if self._worker_command:
             command += ["--", *self._worker_command]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("ZAPD_")}
+        environment |= self._settings
         self._log = (self._data_dir.parent / "zapd.log").open("ab")
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=self._log, env=environment, text=True, cwd=_ROOT
@@ -64,9 +66,10 @@ class Daemon:
         command += ["--sub", user, "--scope", scopes]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
-    def restart(self) -> None:
-        """End this life and begin another on the same port."""
+    def restart(self, settings: Mapping[str, str] | None = None) -> None:
+        """End this life and begin another on the same port, with other settings."""
         self.stop()
+        self._settings = dict(settings or {})
         self._start()
 
     def stop(self) -> None:

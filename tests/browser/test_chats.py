@@ -144,7 +144,7 @@ def test_typing_is_told_now_and_then(visitor: Visitor) -> None:
 
 
 def test_earlier_messages_are_fetched_on_demand(daemon: Daemon, visitor: Visitor) -> None:
-    """A page of 50, the rest when asked for, all in order."""
+    """A page of 50, the rest when one comes near to its beginning, all in order."""
     page = visitor.console()
     pair(page, "Front desk")
     with httpx.Client(base_url=daemon.base, headers={"Origin": daemon.base}) as client:
@@ -154,7 +154,8 @@ def test_earlier_messages_are_fetched_on_demand(daemon: Daemon, visitor: Visitor
             client.post("/v1/sessions/front-desk/sandbox/receive", json=body).raise_for_status()
     open_chat(page, "Ana Souza")
     expect(page.locator(".message")).to_have_count(50)
-    page.get_by_role("button", name="Show earlier messages").click()
+    page.get_by_role("button", name="Show earlier messages").focus()
+    expect(page.locator("#scroller")).to_be_focused()  # the button is not needed any more
     expect(page.locator(".message")).to_have_count(60)
     texts = page.locator(".message .text").all_inner_texts()
     assert texts == [f"number {number:02}" for number in range(60)]

@@ -1,5 +1,7 @@
 // The daemon's API as this page uses it. The cookie is the credential; nothing is kept in the page.
 
+import { PAGE } from "./thread.js";
+
 /** An answer that is not a success: RFC 9457, or no answer at all. */
 export class Problem extends Error {
   /** @param {number} status @param {{code?: string, detail?: string, user_action?: string, [more: string]: any}} body */
@@ -96,8 +98,10 @@ export const api = {
   read: (/** @type {string} */ id) => post(`${chatPath(id)}/read`),
   typing: (/** @type {string} */ id, /** @type {boolean} */ isTyping) =>
     post(`${chatPath(id)}/typing`, { is_typing: isTyping }),
-  messages: (/** @type {string} */ id, /** @type {string | null} */ before = null) =>
-    get(`${chatPath(id)}/messages?limit=50${before ? `&before=${encodeURIComponent(before)}` : ""}`),
+  /** @param {string} id @param {import("./thread.js").Where} where @param {string | null} anchor a message */
+  messages: (id, where, anchor) => get(`${chatPath(id)}/messages?${query({ limit: String(PAGE), [where]: anchor })}`),
+  /** @param {string} q @param {string | null} chat null: in all @param {string | null} cursor */
+  search: (q, chat, cursor) => get(`/v1/search?${new URLSearchParams({ q })}&${query({ limit: "20", chat, cursor })}`),
   send: (/** @type {string} */ id, /** @type {string} */ text, /** @type {string} */ ref) =>
     post(`${chatPath(id)}/messages`, { type: "text", text, client_ref: ref }, { "Idempotency-Key": ref }),
 

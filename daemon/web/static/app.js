@@ -2,13 +2,14 @@
 
 import { api, session } from "./api.js";
 import { Care } from "./care.js";
-import { chatHash, chatOfHash, pageChats, showChats } from "./chats.js";
+import { chatHash, pageChats, placeOfHash, showChats } from "./chats.js";
 import { compose } from "./composer.js";
 import { Conversation } from "./conversation.js";
 import { announce, attempt, byId, sentence, setText, showText } from "./dom.js";
 import { filterChats } from "./filters.js";
 import { Notes } from "./notes.js";
 import { AgentPresence } from "./presence.js";
+import { Search } from "./search.js";
 import { showSessions } from "./sessions.js";
 import { Store } from "./store.js";
 import { Stream } from "./stream.js";
@@ -18,7 +19,11 @@ const LINES = { opening: "Connecting…", live: "Live", lost: "Reconnecting…",
 
 const store = new Store();
 const presence = new AgentPresence(store);
-const composer = compose(store, (isTyping) => presence.setTyping(isTyping));
+const composer = compose(
+  store,
+  (isTyping) => presence.setTyping(isTyping),
+  () => store.thread.hasLater && conversation.showNewest(false),
+);
 const conversation = new Conversation(store, composer.again);
 const stream = new Stream(store, (line) => {
   setText(byId("line"), LINES[line]);
@@ -29,6 +34,7 @@ const filters = filterChats(store, setNextChats);
 const care = new Care(store);
 const tagging = tagChats(store);
 const notes = new Notes(store);
+const search = new Search(store, () => openChat(true));
 
 showSessions(store);
 showChats(store);
@@ -36,8 +42,9 @@ store.on(["team"], () => (byId("composer").hidden = !store.team.has("send")));
 
 /** @param {boolean} focus whether a person chose the chat just now */
 function openChat(focus) {
-  const id = chatOfHash();
-  conversation.show(id, focus);
+  const { id, message } = placeOfHash();
+  conversation.show(id, message, focus);
+  search.opened(focus);
   composer.opened();
   care.opened();
   tagging.opened();

@@ -12,13 +12,16 @@ export const chatHash = (/** @type {string} */ id) => `#chat=${encodeURIComponen
 /** @param {string} id @returns {HTMLElement | null} the chat's link in the list */
 export const linkOf = (id) => byId("chat-list").querySelector(`a[href="${CSS.escape(chatHash(id))}"]`);
 
-/** @returns {string | null} the chat that the address names */
-export function chatOfHash() {
-  const [, id] = /^#chat=(.+)$/.exec(location.hash) || [];
+/** The address of a message in its chat. @param {string} id @param {string} message */
+export const messageHash = (id, message) => `${chatHash(id)}&message=${encodeURIComponent(message)}`;
+
+/** @returns {{id: string | null, message: string | null}} the chat, and the message in it, that the address names */
+export function placeOfHash() {
+  const [, id, message] = /^#chat=([^&]+)(?:&message=([^&]+))?$/.exec(location.hash) || [];
   try {
-    return id ? decodeURIComponent(id) : null;
+    return { id: id ? decodeURIComponent(id) : null, message: message ? decodeURIComponent(message) : null };
   } catch {
-    return null;
+    return { id: null, message: null };
   }
 }
 

@@ -9,9 +9,10 @@ const TYPING_REST_MS = 4000;
 /**
  * @param {import("./store.js").Store} store
  * @param {(isTyping: boolean) => void} onTyping called when the box is written in, or emptied
+ * @param {() => void} onSent called when a message was sent, and is shown
  * @returns {{opened(): void, again(message: any): void}}
  */
-export function compose(store, onTyping) {
+export function compose(store, onTyping, onSent) {
   const form = /** @type {HTMLFormElement} */ (byId("composer"));
   const text = /** @type {HTMLTextAreaElement} */ (byId("text"));
   const error = byId("composer-error");
@@ -27,8 +28,8 @@ export function compose(store, onTyping) {
     try {
       const accepted = await api.send(message.chat, message.text, message.client_ref);
       // The stream may have told of it before, and more of it since.
-      if (store.unsent.delete(message.client_ref) && store.open === accepted.chat && !store.messages.has(accepted.id))
-        store.messages.set(accepted.id, accepted);
+      if (store.unsent.delete(message.client_ref) && store.open === accepted.chat && !store.thread.messages.has(accepted.id))
+        store.thread.add(accepted);
     } catch (trouble) {
       if (store.unsent.has(message.client_ref))
         store.unsent.set(message.client_ref, { ...message, status: "failed", trouble: `Not sent. ${sentence(trouble)}` });
@@ -54,6 +55,7 @@ export function compose(store, onTyping) {
     const scroller = byId("scroller");
     store.flush();
     scroller.scrollTop = scroller.scrollHeight;
+    onSent();
   }
 
   form.addEventListener("submit", (event) => {

@@ -13,6 +13,16 @@ export class MessageView {
     parts.again.addEventListener("click", onAgain);
   }
 
+  /** Mark it as the one that was looked for; or not. */
+  mark(/** @type {boolean} */ isFound) {
+    const { root } = this;
+    if (root.hasAttribute("aria-current") === isFound) return;
+    if (isFound) {
+      root.setAttribute("aria-current", "true");
+      root.tabIndex = -1;
+    } else root.removeAttribute("aria-current");
+  }
+
   /** @param {any} message @param {boolean} inGroup @returns {this} */
   update(message, inGroup) {
     if (this.shown === message) return this;

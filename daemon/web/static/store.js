@@ -2,10 +2,9 @@
 
 import { HANDLERS as ANNOTATIONS } from "./annotations.js";
 import { Team } from "./team.js";
+import { acked, Thread } from "./thread.js";
 import { tame } from "./words.js";
 
-/** How many messages of the open chat are kept. */
-const MOST_MESSAGES = 600;
 const TYPING_MS = 15_000;
 const LATEST_MS = 250;
 
@@ -30,10 +29,9 @@ export class Store {
     this.filter = {};
     /** What the stream said of chats that are being fetched, one list a fetch. @type {Set<Envelope[]>} */
     this.fetches = new Set();
-    /** The open chat's messages. @type {Map<string, any>} */ this.messages = new Map();
     /** @type {string | null} */ this.open = null;
-    /** Events of the open chat since its page was asked for. @type {Envelope[] | null} */
-    this.meanwhile = null;
+    /** The open chat's messages. */
+    this.thread = new Thread();
     /** Called for a message in a chat that the snapshot did not have. */
     this.onUnknownChat = (/** @type {string} */ _id) => {};
     /** Called for each event, after it is applied. */
@@ -130,24 +128,12 @@ export class Store {
     this.touch("codes");
   }
 
-  /** Begin to show a chat; its page is to come by {@link takeMessages}. */
+  /** Begin to show a chat; its messages are to be fetched into its thread. */
   openChat(/** @type {string | null} */ id) {
     this.open = id;
-    this.messages = new Map();
+    this.thread = new Thread();
     this.notes = new Map();
-    this.meanwhile = id ? [] : null;
     this.touch("messages", "chats", "typing", "notes", "agents");
-  }
-
-  /** @param {string} chat @param {any[]} newestFirst a page of messages */
-  takeMessages(chat, newestFirst) {
-    if (chat !== this.open) return;
-    const page = newestFirst.slice().reverse();
-    this.messages = new Map([...page, ...this.messages.values()].map((message) => [message.id, message]));
-    const meanwhile = this.meanwhile || [];
-    this.meanwhile = null;
-    for (const event of meanwhile) this.applyMessage(event);
-    this.touch("messages");
   }
 
   /** Apply an event of the stream. */
@@ -158,18 +144,6 @@ export class Store {
       for (const missed of this.fetches) missed.push(event);
     handler(this, event);
     this.onEvent(event);
-  }
-
-  /** Apply what an event says of the open chat's messages. */
-  applyMessage(/** @type {Envelope} */ { type, data }) {
-    if (type === "message_ack") {
-      const message = this.messages.get(data.messageId);
-      if (message) this.messages.set(message.id, acked(message, data));
-    } else if (type === "new_message" || this.messages.has(data.id)) {
-      this.messages.set(data.id, data);
-      if (this.messages.size > MOST_MESSAGES) this.messages.delete(this.messages.keys().next().value || "");
-    }
-    this.touch("messages");
   }
 
   /** @param {any} presence of an agent in a chat, as the stream tells it */
@@ -199,14 +173,11 @@ export class Store {
   }
 }
 
-/** @param {any} message @param {any} ack */
-const acked = (message, ack) => ({ ...message, status: ack.status, ack: ack.ack, failure: ack.code });
-
 /** @param {Store} store @param {Envelope} event */
 function messageChanged(store, event) {
   if (event.chat === store.open) {
-    if (store.meanwhile) store.meanwhile.push(event);
-    else store.applyMessage(event);
+    store.thread.apply(event);
+    store.touch("messages");
   }
   const chat = store.chats.get(event.chat);
   const last = chat?.last_message;

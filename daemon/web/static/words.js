@@ -139,6 +139,13 @@ export function shortTime(iso) {
   return (then.getFullYear() === today.getFullYear() ? DAY : DATE).format(then);
 }
 
+/** @param {string} iso @returns {string} the time today, with the day before, with the year where it is another */
+export function dateAndTime(iso) {
+  const then = new Date(iso);
+  const isThisYear = then.getFullYear() === new Date().getFullYear();
+  return isThisYear ? dayAndTime(iso) : `${DATE.format(then)}, ${TIME.format(then)}`;
+}
+
 /** @param {string} iso @returns {string} */
 export function dayAndTime(iso) {
   const then = new Date(iso);
