@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,3 +99,24 @@ async def test_what_comes_after_a_restart_joins_what_was(daemon: Daemon, user: U
     sent = await user.post(f"/v1/chats/{ANA}/messages", answer)
     assert sent["reply_to"]["text"] == old["text"] == "message 1"
     assert len(await pages(user, "/v1/chats")) == len(chats)
+
+
+async def test_without_a_history_the_memory_starts_empty(tmp_path: Path) -> None:
+    """As ever: no file is made, a chat that was seen is not new, and says that its past is gone."""
+    daemon = await Daemon(tmp_path / "data", settings={"ZAPD_HISTORY": "off"}).start()
+    async with daemon.user() as user:
+        await user.paired()
+        await user.receive("main", "one")
+        await daemon.end()
+        assert not list((tmp_path / "data").glob("history*"))
+        await daemon.start()
+        await user.in_state("main", "connected")
+        assert (await user.get("/v1/chats"))["items"] == []
+        async with user.stream(types="new_chat,new_message") as stream:
+            await user.receive("main", "two")
+            await stream.next("new_message")
+            assert [event.type for event in stream.seen if event.id] == ["new_message"]
+        chat = await user.get(f"/v1/chats/{ANA}")
+        assert chat["unread"] == 1
+        assert chat["evicted_before"] is not None
+    assert await daemon.end() == 0

@@ -83,7 +83,7 @@ async def test_what_was_never_tried_is_sent_and_what_was_is_told_unknown(
 
 
 async def test_a_chat_is_not_new_again_after_a_restart(daemon: Daemon, user: User) -> None:
-    """`new_chat` comes once in a chat's life, also when the RAM is empty."""
+    """`new_chat` comes once in a chat's life, and what was in the chat is in it."""
     await user.paired()
     await user.receive("main", "one")
     await daemon.end()
@@ -93,4 +93,5 @@ async def test_a_chat_is_not_new_again_after_a_restart(daemon: Daemon, user: Use
         await user.receive("main", "two")
         await stream.next("new_message")
         assert [event.type for event in stream.seen if event.id] == ["new_message"]
-    assert (await user.get(f"/v1/chats/{CHAT}"))["evicted_before"]
+    chat = await user.get(f"/v1/chats/{CHAT}")
+    assert (chat["unread"], chat["evicted_before"]) == (2, None)

@@ -29,7 +29,10 @@ class Told(NamedTuple):
 
 
 class MemoryKeeper:
-    """A :class:`sessions.keeper.Keeper` that keeps at once, and confirms when it is let."""
+    """A :class:`sessions.keeper.Keeper` that keeps and confirms at once.
+
+    An answer is as of its question, however long it is held up.
+    """
 
     keeps = True
 
@@ -140,18 +143,19 @@ class MemoryKeeper:
 
     async def messages(self, workspace: str, ids: Sequence[str]) -> list[PastMessage]:
         """Return messages."""
+        found = [self._messages.get((workspace, id)) for id in ids]
         await self._ask("messages")
-        found = (self._messages.get((workspace, id)) for id in ids)
         return [message for message in found if message is not None]
 
     async def sent(self, key: SessionKey, wa_ids: Sequence[str]) -> list[PastMessage]:
         """Return the session's own."""
-        await self._ask("sent")
-        return [
+        found = [
             message
             for message in self._messages.values()
             if message.from_me and message.chat.key == key and message.tail.wa_id in wa_ids
         ]
+        await self._ask("sent")
+        return found
 
     def _of(self, chat: ChatRef) -> list[PastMessage]:
         found = [message for message in self._messages.values() if message.chat == chat]
@@ -159,19 +163,21 @@ class MemoryKeeper:
 
     async def before(self, chat: ChatRef, order: Order | None, limit: int) -> list[PastMessage]:
         """Return a page."""
-        await self._ask("before")
         older = [m for m in self._of(chat) if order is None or _order(m) < order]
+        await self._ask("before")
         return older[::-1][:limit]
 
     async def after(self, chat: ChatRef, order: Order, limit: int) -> list[PastMessage]:
         """Return a page."""
+        newer = [m for m in self._of(chat) if _order(m) > order]
         await self._ask("after")
-        return [m for m in self._of(chat) if _order(m) > order][:limit]
+        return newer[:limit]
 
     async def chats(self, refs: Sequence[ChatRef]) -> list[PastChat]:
         """Return rows."""
+        found = [self._whole(self._chats[ref]) for ref in refs if ref in self._chats]
         await self._ask("chats")
-        return [self._whole(self._chats[ref]) for ref in refs if ref in self._chats]
+        return found
 
     def _whole(self, chat: PastChat) -> PastChat:
         found = self._of(chat.ref)
@@ -181,7 +187,6 @@ class MemoryKeeper:
         self, workspace: str, sessions: Sequence[str] | None, after: Listed | None, limit: int
     ) -> list[PastChat]:
         """Return a page of the list."""
-        await self._ask("listed")
         found = [
             self._whole(chat)
             for chat in self._chats.values()
@@ -189,24 +194,26 @@ class MemoryKeeper:
             and (sessions is None or chat.ref.session in sessions)
             and (after is None or _place(chat) > after)
         ]
+        await self._ask("listed")
         return sorted(found, key=_place)[:limit]
 
     async def contacts(
         self, workspace: str, sessions: Sequence[str] | None, after: Name | None, limit: int
     ) -> list[Contact]:
         """Return a page of contacts."""
-        await self._ask("contacts")
         found = {
             (key.session, jid): contact
             for (key, jid), contact in self._contacts.items()
             if key.workspace == workspace and (sessions is None or key.session in sessions)
         }
+        await self._ask("contacts")
         return [found[name] for name in sorted(found) if after is None or name > after][:limit]
 
     async def contacts_of(self, key: SessionKey, jids: Sequence[str]) -> list[Contact]:
         """Return contacts."""
+        found = [self._contacts[(key, jid)] for jid in jids if (key, jid) in self._contacts]
         await self._ask("contacts_of")
-        return [self._contacts[(key, jid)] for jid in jids if (key, jid) in self._contacts]
+        return found
 
 
 def _order(message: PastMessage) -> Order:

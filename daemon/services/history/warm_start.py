@@ -27,7 +27,7 @@ SHARE = 0.8
 #: Seconds that the start waits for the newest rows, before the first session connects.
 HEAD_START = 1.0
 #: Messages of each chat, first of all of them and then on and on, as far as they fit.
-DEPTHS = (50, 500)
+DEPTHS = (50, 200)
 #: Rows put back before others get a turn: about a millisecond.
 BITE = 50
 #: Seconds before it is tried again to read what could not be read.

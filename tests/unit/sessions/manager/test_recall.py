@@ -90,6 +90,18 @@ async def test_ticks_find_a_send_that_left(scene: KeptScene) -> None:
     assert scene.keeper.kept("w", "o1").tail.ack == 3
 
 
+async def test_the_echo_of_a_send_that_left_is_dropped(scene: KeptScene) -> None:
+    """Whatever time the server gave it: the send itself is dated by our clock."""
+    inbox = scene.manager._inbox  # noqa: SLF001 - a send without a worker
+    head = message("x", sender=OWN, text="ours").head
+    tail = MessageTail(wa_id="3EB0", status="sent", ack=1)
+    entry = Entry(ChatRef(*KEY, ANA), "o1", NOW + 4500, from_me=True, head=head, tail=tail)
+    inbox.add(entry, address(), None, NOW)
+    await scene.restart()
+    await scene.take(message("3EB0", NOW + 5000, sender=OWN, source="phone"))
+    assert scene.sink.types == []
+
+
 async def test_a_repeated_message_that_left_is_dropped(scene: KeptScene) -> None:
     """It is told and counted once, in another life too."""
     assert len(scene.sink.of("new_message")) == 5
@@ -183,7 +195,9 @@ async def test_another_journal_begins_anew(scene: KeptScene) -> None:
 async def test_a_mark_that_was_taken_is_not_taken_again(scene: KeptScene) -> None:
     """A new worker tells again what could not be confirmed yet; it is confirmed all the same."""
     await scene.take(READ)
+    scene.sink.clear()
     scene.come(message("9", NOW + 9000), scene.newest_mark)
+    assert scene.sink.types == []
     assert (await scene.chat())["unread"] == 0
     assert scene.keeper.confirmed[-2:] == [scene.newest_mark] * 2
 

@@ -67,9 +67,11 @@ class Life:
 
 
 @asynccontextmanager
-async def living(folder: Path, settings: MemorySettings | None = None) -> AsyncIterator[Life]:
+async def living(
+    folder: Path, settings: MemorySettings | None = None, store: Governed | None = None
+) -> AsyncIterator[Life]:
     """Yield a life; everything it told is in the store afterwards, or in the spill."""
-    life = Life(folder, Governed(folder), settings)
+    life = Life(folder, store or Governed(folder), settings)
     await life.manager.lifecycle.load()
     async with life.history.running():
         yield life

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from daemon.history.models import Place, StoredMessage
 from daemon.services.history import warm_start
+from sessions import events as e
 from sessions.cache.chats import ChatQuery
 from sessions.ids import ChatRef
 from sessions.manager import MemorySettings
 from tests.support.engine import until
-from tests.unit.daemon.history.stores import FULL
+from tests.unit.daemon.history.stores import FULL, Governed
 from tests.unit.daemon.services.history.scene import Life, living
-from tests.unit.sessions.manager.scene import KEY, NOW, contact, message, message_id
+from tests.unit.sessions.manager.scene import KEY, LID, NOW, contact, message, message_id
 
 PEOPLE = [f"5511{n:09d}@s.whatsapp.net" for n in range(20)]
 EACH = 70  # more than the first depth
@@ -91,6 +94,40 @@ async def test_what_happens_meanwhile_is_not_overwritten(tmp_path: Path) -> None
         stored = {chat.ref: chat.unread async for batch in life.store.chats() for chat in batch}
         await life.keeper.flush()
         assert stored[ChatRef(*KEY, PEOPLE[1])] == EACH
+
+
+class _Slow(Governed):
+    """Reads the newest messages of a batch of chats, and keeps them to itself for a while."""
+
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__(data_dir)
+        self.has_read, self.may_tell = asyncio.Event(), asyncio.Event()
+
+    async def last(self, refs: Sequence[ChatRef]) -> list[tuple[Place, StoredMessage]]:
+        """Answer when it may."""
+        found = await super().last(refs)
+        if len(refs) > 2:
+            self.has_read.set()
+            await self.may_tell.wait()
+        return found
+
+
+async def test_a_chat_that_is_merged_away_meanwhile_stays_away(tmp_path: Path) -> None:
+    """Its row was read before; it does not come back with the others."""
+    await _first_life(tmp_path)
+    async with living(tmp_path) as life:
+        life.manager.session_event(KEY, message("x", NOW, chat=LID, name=None))
+    store = _Slow(tmp_path)
+    async with living(tmp_path, store=store) as life:
+        running = asyncio.ensure_future(life.warm.run())
+        await store.has_read.wait()
+        life.manager.session_event(KEY, e.LidLearned(lid=LID, pn=PEOPLE[0]))
+        await until(lambda: "chat_merged" in life.sink.types, "merged")
+        store.may_tell.set()
+        await running
+        row = life.manager.views.chat(ChatRef(*KEY, PEOPLE[0]))
+        assert (row.unread, row.lid) == (EACH + 1, LID)
+        assert life.manager.memory.chats.look(ChatRef(*KEY, LID)) is None
 
 
 async def test_what_waited_on_disk_comes_first(tmp_path: Path) -> None:
