@@ -17,10 +17,14 @@ class KeptMessage(Protocol):
 
     chat: ChatRef
     id: str
-    at: int
     from_me: bool
     head: bytes
     tail: MessageTail
+
+    @property
+    def at(self) -> int:
+        """When it was sent, in ms."""
+        ...
 
 
 class KeptChat(Protocol):

@@ -7,11 +7,12 @@ where a session or all together are over their bound.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+import msgspec
 from sortedcontainers import SortedKeyList
 
 from sessions.cache.byte_lru import ByteLRU, Usage
@@ -19,6 +20,8 @@ from sessions.cache.sizing import MESSAGE_OVERHEAD, WINDOW_OVERHEAD, bytes_cost,
 from sessions.ids import ChatRef, SessionKey
 from sessions.models import MessageTail, encode_tail, splice
 
+K = TypeVar("K")
+_NONE: dict[str, Entry] = {}  # never written
 #: Called with the chat and the time (ms) before which messages have left.
 OnForgotten = Callable[[ChatRef, int], None]
 #: Returns a head's bytes (of exact size) with another chat in it.
@@ -31,27 +34,53 @@ FIRST_NUMBER = 1 << 20
 LATEST = (1 << 43) - 1
 
 
-def placed(at: int, number: int) -> tuple[int, int]:
+#: A time (ms), and a number among those of that time.
+Order = tuple[int, int]
+_NUMBER_BITS = 40  # enough for a message a millisecond in 34 years
+_NUMBERS = (1 << _NUMBER_BITS) - 1
+
+
+def placed(at: int, number: int) -> Order:
     """Return where a message of that time stands in its chat."""
     return (min(max(at, 0), LATEST), number)
 
 
-class Entry:
-    """One message: bytes that never change, and the overlay of what may."""
+class _Placed(msgspec.Struct, eq=False, gc=False):
+    """The fields of an entry that are given by position."""
 
-    __slots__ = ("at", "chat", "from_me", "head", "id", "order", "tail")
+    chat: ChatRef
+    id: str
+    place: int
 
-    def __init__(
-        self, chat: ChatRef, id: str, at: int, *, from_me: bool, head: bytes, tail: MessageTail
-    ) -> None:
-        """``head`` must be of exact size: a slice or copy, never an encoder's own buffer."""
-        self.chat = chat
-        self.id = id
-        self.at = at
-        self.from_me = from_me
-        self.head = head
-        self.tail = tail
-        self.order = (at, 0)
+
+class Entry(_Placed, eq=False, gc=False, kw_only=True):
+    """One message: bytes that never change, and the overlay of what may.
+
+    Made with its time (ms) as ``place``, which is from then on its order in one number. ``head``
+    must be of exact size: a slice or copy, never an encoder's own buffer. Untracked by the garbage
+    collector: what it refers to never refers back.
+    """
+
+    from_me: bool
+    head: bytes
+    tail: MessageTail
+
+    def __post_init__(self) -> None:
+        self.place = _packed(placed(self.place, 0))
+
+    @property
+    def at(self) -> int:
+        """The message's time in ms, within what can be ordered (:data:`LATEST`)."""
+        return self.place >> _NUMBER_BITS
+
+    @property
+    def order(self) -> Order:
+        """Where it stands in its chat."""
+        return self.at, self.place & _NUMBERS
+
+    @order.setter
+    def order(self, order: Order) -> None:
+        self.place = _packed(order)
 
     @property
     def nbytes(self) -> int:
@@ -68,8 +97,14 @@ class Entry:
         return splice(self.head, encode_tail(self.tail))
 
 
-def _order(entry: Entry) -> tuple[int, int]:
-    return entry.order
+def _packed(order: Order) -> int:
+    """Return an order as one number: in a window it weighs a third of a pair."""
+    at, number = order
+    return (at << _NUMBER_BITS) + number
+
+
+def _place_of(entry: Entry) -> int:
+    return entry.place
 
 
 class Window:
@@ -80,7 +115,7 @@ class Window:
     def __init__(self, chat: ChatRef) -> None:
         """Start empty."""
         self.chat = chat
-        self.entries: SortedKeyList[Entry, tuple[int, int]] = SortedKeyList(key=_order)
+        self.entries: SortedKeyList[Entry, int] = SortedKeyList(key=_place_of)
         self.nbytes = WINDOW_OVERHEAD
 
     def add(self, entry: Entry) -> None:
@@ -94,14 +129,16 @@ class Window:
         self.nbytes -= entry.nbytes
         return entry
 
-    def before(self, order: tuple[int, int] | None, limit: int) -> list[Entry]:
+    def before(self, order: Order | None, limit: int) -> list[Entry]:
         """Return up to ``limit`` messages that are older than ``order``, newest first."""
-        newest_first = self.entries.irange_key(None, order, inclusive=(True, False), reverse=True)
+        place = None if order is None else _packed(order)
+        newest_first = self.entries.irange_key(None, place, inclusive=(True, False), reverse=True)
         return list(islice(newest_first, limit))
 
-    def after(self, order: tuple[int, int], limit: int) -> list[Entry]:
+    def after(self, order: Order, limit: int) -> list[Entry]:
         """Return up to ``limit`` messages right after ``order``, oldest first."""
-        return list(islice(self.entries.irange_key(order, None, inclusive=(False, True)), limit))
+        newer = self.entries.irange_key(_packed(order), None, inclusive=(False, True))
+        return list(islice(newer, limit))
 
 
 class MessageLimits(NamedTuple):
@@ -123,27 +160,29 @@ class MessageCache:
         self._on_forgotten = on_forgotten
         self._windows: ByteLRU[ChatRef, Window] = ByteLRU(limits.total_bytes, self._evicted)
         self._sessions: dict[SessionKey, ByteLRU[ChatRef, Window]] = {}
-        self._by_id: dict[tuple[str, str], Entry] = {}
-        self._by_wa_id: dict[tuple[str, str, str], Entry] = {}  # those that we sent
+        self._by_id: defaultdict[str, dict[str, Entry]] = defaultdict(dict)  # by workspace
+        #: those that we sent, by session
+        self._by_wa_id: defaultdict[SessionKey, dict[str, Entry]] = defaultdict(dict)
         self._used_at: OrderedDict[ChatRef, int] = OrderedDict()  # the most idle first
         self._serial = FIRST_NUMBER
         self.forgotten = 0
 
     def add(self, entry: Entry, now: int) -> bool:
         """Keep the message; return False if it is known, or alone over a bound."""
-        name = (entry.chat.workspace, entry.id)
-        if name in self._by_id:
+        known = self._by_id[entry.chat.workspace]
+        if entry.id in known:
             return False
         self._serial += 1
         entry.order = placed(entry.at, self._serial)
         window = self._windows.find(entry.chat) or Window(entry.chat)
+        entry.chat = window.chat  # all of a chat share one address
         window.add(entry)
-        self._by_id[name] = entry
+        known[entry.id] = entry
         self._index_wa_id(entry)
         self._trim(window)
         if self._weigh(window):
             self._use(entry.chat, now)
-        return name in self._by_id
+        return self.get(entry.chat.workspace, entry.id) is entry
 
     def restore(self, entries: Sequence[Entry], share: float, now: int) -> bool:
         """Put older messages of one chat back, each with its order; return False for want of room.
@@ -151,7 +190,7 @@ class MessageCache:
         Nobody leaves for them: they fill ``share`` of each bound at most. The chat counts as used
         no more than before.
         """
-        fresh = [entry for entry in entries if (entry.chat.workspace, entry.id) not in self._by_id]
+        fresh = [entry for entry in entries if self.get(entry.chat.workspace, entry.id) is None]
         if not fresh:
             return True
         chat = fresh[0].chat
@@ -167,8 +206,9 @@ class MessageCache:
         ):
             return False
         for entry in fresh:
+            entry.chat = window.chat
             window.add(entry)
-            self._by_id[(chat.workspace, entry.id)] = entry
+            self._by_id[chat.workspace][entry.id] = entry
             self._index_wa_id(entry)
         session.put_cold(chat, window)
         self._windows.put_cold(chat, window)
@@ -182,11 +222,11 @@ class MessageCache:
 
     def get(self, workspace: str, id: str) -> Entry | None:
         """Return the message of that id."""
-        return self._by_id.get((workspace, id))
+        return self._by_id.get(workspace, _NONE).get(id)
 
     def find_sent(self, key: SessionKey, wa_id: str) -> Entry | None:
         """Return the message that we sent and WhatsApp calls ``wa_id``."""
-        return self._by_wa_id.get((*key, wa_id))
+        return self._by_wa_id.get(key, _NONE).get(wa_id)
 
     def window(self, chat: ChatRef, now: int) -> Window | None:
         """Return the chat's window and count it as used."""
@@ -203,7 +243,7 @@ class MessageCache:
 
     def change(self, entry: Entry, tail: MessageTail, head: bytes | None = None) -> None:
         """Replace the overlay, and for an edit the head; weigh the chat anew."""
-        kept = self._by_id.get((entry.chat.workspace, entry.id)) is entry
+        kept = self.get(entry.chat.workspace, entry.id) is entry
         before = entry.nbytes
         if kept and entry.tail.wa_id != tail.wa_id:
             self._unindex_wa_id(entry)
@@ -236,7 +276,7 @@ class MessageCache:
 
     def remove(self, entry: Entry) -> None:
         """Forget one message, if it is here."""
-        if self._by_id.get((entry.chat.workspace, entry.id)) is not entry:
+        if self.get(entry.chat.workspace, entry.id) is not entry:
             return
         window = self._windows[entry.chat]
         window.entries.remove(entry)
@@ -279,12 +319,12 @@ class MessageCache:
 
     def _index_wa_id(self, entry: Entry) -> None:
         if entry.from_me and entry.tail.wa_id:
-            self._by_wa_id[(*entry.chat.key, entry.tail.wa_id)] = entry
+            self._by_wa_id[entry.chat.key][entry.tail.wa_id] = entry
 
     def _unindex_wa_id(self, entry: Entry) -> None:
-        name = (*entry.chat.key, entry.tail.wa_id or "")
-        if self._by_wa_id.get(name) is entry:
-            del self._by_wa_id[name]
+        key, wa_id = entry.chat.key, entry.tail.wa_id or ""
+        if self.find_sent(key, wa_id) is entry:
+            _drop(self._by_wa_id, key, wa_id)
 
     def _trim(self, window: Window) -> None:
         """Hold the chat to its own bounds, oldest messages first."""
@@ -335,5 +375,14 @@ class MessageCache:
 
     def _forget(self, entry: Entry) -> None:
         self.forgotten += 1
-        self._by_id.pop((entry.chat.workspace, entry.id), None)
+        _drop(self._by_id, entry.chat.workspace, entry.id)
         self._unindex_wa_id(entry)
+
+
+def _drop(index: dict[K, dict[str, Entry]], key: K, name: str) -> None:
+    """Take a name out of an index, which keeps no part that is empty."""
+    part = index.get(key)
+    if part is not None:
+        part.pop(name, None)
+        if not part:
+            del index[key]

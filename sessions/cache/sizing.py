@@ -10,7 +10,7 @@ _TEXT_HEADER = 49  # of ASCII text; other text has a larger header and up to 4 b
 _TEXT_HEADER_WIDE = 74
 
 #: A message beside its own bytes and texts: entry, tail, ordering key, two index slots.
-MESSAGE_OVERHEAD = 640
+MESSAGE_OVERHEAD = 320
 #: A chat beside its texts: row, address, LRU slot, four index slots.
 CHAT_OVERHEAD = 1000
 #: One label of a chat: two index slots. Its text is shared by the chats that have it.

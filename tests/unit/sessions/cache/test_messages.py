@@ -47,9 +47,11 @@ def check(messages: MessageCache, limits: MessageLimits) -> None:
         assert session.currsize <= limits.session_bytes
     of_sessions = sum(len(session) for session in messages._sessions.values())  # noqa: SLF001 - books
     assert of_sessions == len(windows)
-    assert len(messages._by_id) == len(entries)  # noqa: SLF001 - books
-    named = {(*e.chat.key, e.tail.wa_id) for e in entries if e.from_me and e.tail.wa_id}
-    assert set(messages._by_wa_id) == named  # noqa: SLF001 - books
+    by_id, by_wa_id = messages._by_id, messages._by_wa_id  # noqa: SLF001 - books
+    assert sum(map(len, by_id.values())) == len(entries)
+    named = {(e.chat.key, e.tail.wa_id) for e in entries if e.from_me and e.tail.wa_id}
+    assert {(key, name) for key, names in by_wa_id.items() for name in names} == named
+    assert all(by_wa_id.values())
     if limits.idle_ms:
         assert set(messages._used_at) == set(messages._windows)  # noqa: SLF001 - books
 
