@@ -1,7 +1,8 @@
 """The running daemon: what it is made of, in which order it starts and stops.
 
 Start: lock, database, history, engine, streams. Stop: sends in hand finish, workers drain, streams
-are told and closed, then what waits for the history is written, and the database is closed. Transports are given to it by the composition root.
+are told and closed, then what waits for the history is written, and the database is closed.
+Transports are given to it by the composition root.
 """
 
 from __future__ import annotations
