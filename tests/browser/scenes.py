@@ -30,8 +30,9 @@ def add_session(page: Page, name: str, provider: str = "Sandbox") -> Locator:
 
 
 def pair(page: Page, name: str) -> Locator:
-    """Add a sandbox session and let its phone scan; return its card."""
+    """Add a sandbox session and let its phone scan what is seen; return its card."""
     it = add_session(page, name)
+    expect(it.locator("[data-part=qr]")).to_be_visible()  # asked for later, there is no code any more
     it.get_by_role("button", name="Scan (sandbox phone)").click()
     expect(state(page, name)).to_have_text("Connected")
     return it

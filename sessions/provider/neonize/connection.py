@@ -63,20 +63,23 @@ class Connection:
         self._available: asyncio.Task[None] | None = None
         self._relaxing: asyncio.TimerHandle | None = None
         self._due: float | None = None
+        #: Whether the client's thread came back unasked. Not `core.is_running`: the thread tells
+        #: of its end a moment before that.
+        self._has_ended = False
         #: Whether Go hangs: only the process's end can end it.
         self.is_hung = False
 
     async def run(self) -> Next | None:
         """Run one client to its end; None when it cannot be ended."""
         self._line.begin()
-        self._due = None
+        self._due, self._has_ended = None, False
         try:
             self._core.start()
         except CoreNotReady:
             self.is_hung = True
             return None
         await self._watch()
-        if not self._core.is_running:  # its connection lives on, and still acknowledges
+        if self._has_ended:  # its connection lives on, and still acknowledges
             await asyncio.sleep(ACK_PAUSE)
         verdict = self._line.verdict
         if not self.is_hung and not self._core.is_pairing:
@@ -167,6 +170,7 @@ class Connection:
                 return self._line.pairing_status(text)
             case codes.ENDED:
                 log.warning("the core ended by itself: %s", text[:300])
+                self._has_ended = True
                 return self._line.ended(text)
             case _:
                 return self._event_signal(raw)
