@@ -68,7 +68,20 @@ class Paired(Event, frozen=True, kw_only=True, tag="paired"):
     lid: str | None
 
 
-class MessageReceived(Event, frozen=True, kw_only=True, tag="message"):
+class OfMessage(Event, frozen=True, kw_only=True):
+    """Base of what is about one message.
+
+    ``former_id`` is what ``id`` was before its people's numbers were known, None where that is
+    the same: a message that came under a LID keeps the id that it got then.
+    """
+
+    chat: ChatAddress
+    id: str
+    former_id: str | None = None
+    wa_id: str
+
+
+class MessageReceived(OfMessage, frozen=True, kw_only=True, tag="message"):
     """A message, in or out, from anywhere but our own API.
 
     ``id`` is derived (``sessions.ids.inbound_message_id``); ``head`` is encoded JSON.
@@ -76,10 +89,7 @@ class MessageReceived(Event, frozen=True, kw_only=True, tag="message"):
     it adds to the unread count.
     """
 
-    chat: ChatAddress
     chat_name: str | None
-    id: str
-    wa_id: str
     sender: str
     from_me: bool
     at: int
@@ -89,31 +99,22 @@ class MessageReceived(Event, frozen=True, kw_only=True, tag="message"):
     tail: MessageTail
 
 
-class MessageEdited(Event, frozen=True, kw_only=True, tag="message_edited"):
+class MessageEdited(OfMessage, frozen=True, kw_only=True, tag="message_edited"):
     """The sender wrote the message ``id`` anew."""
 
-    chat: ChatAddress
-    id: str
-    wa_id: str
     text: str | None
     at: int
 
 
-class MessageDeleted(Event, frozen=True, kw_only=True, tag="message_deleted"):
+class MessageDeleted(OfMessage, frozen=True, kw_only=True, tag="message_deleted"):
     """The message ``id`` was deleted for everyone, by its sender or an admin."""
 
-    chat: ChatAddress
-    id: str
-    wa_id: str
     at: int
 
 
-class ReactionChanged(Event, frozen=True, kw_only=True, tag="reaction"):
+class ReactionChanged(OfMessage, frozen=True, kw_only=True, tag="reaction"):
     """Somebody set (or, with an empty ``emoji``, took back) a reaction on ``id``."""
 
-    chat: ChatAddress
-    id: str
-    wa_id: str
     emoji: str
     sender: str
     from_me: bool

@@ -192,12 +192,21 @@ class Inbox:
 
     def _is_known(self, key: SessionKey, event: e.MessageReceived) -> bool:
         """Tell whether it came before, or is the echo of what we sent."""
-        messages, found = self._memory.messages, self._at_hand
-        if event.id in found.by_id or messages.get(key.workspace, event.id) is not None:
+        if self._by_id(key, event) is not None:
             return True
         if not event.from_me:
             return False
+        found, messages = self._at_hand, self._memory.messages
         return event.wa_id in found.sent or messages.find_sent(key, event.wa_id) is not None
+
+    def _by_id(self, key: SessionKey, event: e.OfMessage) -> Entry | None:
+        """Return the message by its id, or by the one that it got before a number was known."""
+        for id in (event.id, event.former_id):
+            if id is not None:
+                found = self._memory.messages.get(key.workspace, id) or self._at_hand.by_id.get(id)
+                if found is not None:
+                    return found
+        return None
 
     def _told(self, key: SessionKey, row: ChatRow, entry: Entry, source: Source) -> None:
         """Tell a message; a sync is told chat by chat, when its next progress comes."""
@@ -345,13 +354,14 @@ class Inbox:
         WhatsApp's id alone names nothing: whoever got a message of ours may choose its id for
         one of theirs. So ours is meant only where chat and sender are ours too.
         """
-        found = self._memory.messages.get(key.workspace, event.id)
-        found = found or self._at_hand.by_id.get(event.id)
-        if found is None:
-            sent = self._sent(key, event.chat, event.id, event.wa_id)
-            if sent is not None and event.id in (sent.id, _derived_id(sent)):
-                return sent
-        return found
+        found = self._by_id(key, event)
+        if found is not None:
+            return found
+        row = self._memory.chats.peek(self._ref(key, event.chat))
+        if row is not None and row.last is not None and row.last.id == event.former_id:
+            return row.last  # it has outlived its window
+        sent = self._sent(key, event.chat, event.id, event.wa_id)
+        return sent if sent and event.id in (sent.id, _derived_id(sent)) else None
 
     def _sent(self, key: SessionKey, chat: e.ChatAddress, id: str, wa_id: str) -> Entry | None:
         """Return a message by our id or, of those that we sent, by WhatsApp's."""

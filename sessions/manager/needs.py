@@ -88,7 +88,10 @@ class Needs:
         if isinstance(event, e.MessageReceived):
             return self._repeated(key, event)
         if isinstance(event, e.MessageEdited | e.MessageDeleted | e.ReactionChanged):
-            return self._meant(key, event.chat, (event.id,), (event.wa_id,))
+            if self._memory.messages.get(key.workspace, event.former_id or "") is not None:
+                return _NONE
+            found = self._meant(key, event.chat, (event.id,), (event.wa_id,))
+            return _with(found, event.former_id)
         if isinstance(event, e.ReceiptReceived):
             return self._meant(key, event.chat, event.ids, event.wa_ids)
         return _NONE
@@ -98,13 +101,14 @@ class Needs:
         if cold is None or (event.at >= cold and not event.from_me):
             return _NONE
         messages = self._memory.messages
-        if messages.get(key.workspace, event.id) is not None:
+        names = [name for name in (event.id, event.former_id) if name]
+        if any(messages.get(key.workspace, name) is not None for name in names):
             return _NONE
         if not event.from_me:
-            return Messages((event.id,))
+            return Messages(tuple(names))
         if messages.find_sent(key, event.wa_id) is not None:
             return _NONE
-        return Messages((event.id,), (event.wa_id,))
+        return Messages(tuple(names), (event.wa_id,))
 
     def _meant(
         self,
@@ -133,3 +137,10 @@ class Needs:
 
     def _home(self, key: SessionKey, jid: str) -> ChatRef:
         return self._memory.home(ChatRef(*key, jid))
+
+
+def _with(needed: Messages, former_id: str | None) -> Messages:
+    """Add the id that a message may have from earlier, if the past is asked at all."""
+    if not needed.ids or former_id is None:
+        return needed
+    return Messages((*needed.ids, former_id), needed.wa_ids)

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.acceptance.whatsapp import Scene, chat_of, talking
+from tests.acceptance.whatsapp import NOW_MS, Scene, chat_of, talking
 from tests.loopback import kinds
 from tests.loopback.contact import Addressing
+from tests.loopback.kinds import Key
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -62,20 +63,27 @@ async def test_a_text_goes_to_a_lid_whose_number_nobody_knows(scene: Scene) -> N
 
 
 async def test_a_lid_whose_number_is_learned_later(scene: Scene) -> None:
-    """First a chat by LID; once the number is told, one chat of the number with all messages."""
+    """First a chat by LID; once the number is told, one chat of the number with all messages.
+
+    What is edited then goes by the number, and is found by the id that it got by LID.
+    """
     dora = scene.rig.contact(14, "Dora")
-    types = "new_message,chat_merged"
+    types = "new_message,chat_merged,message_edited"
     async with scene.user.stream(types=types) as stream:
-        await dora.send_text(scene.phone, "it is me", addressing="lid_alone")
+        wa_id = await dora.send_text(scene.phone, "it is me", addressing="lid_alone")
         first = await stream.next("new_message")
         await dora.send_text(scene.phone, "my number")
         merged = await stream.next("chat_merged")
         second = await stream.next("new_message")
+        key = Key(str(scene.phone.lid_jid), wa_id, from_me=True)
+        await dora.send_payload(scene.phone, kinds.edit(key, "it is Dora", NOW_MS))
+        edited = await stream.next("message_edited")
+    assert (edited.data["id"], edited.data["chat"]) == (first.data["id"], chat_of(dora))
     lid_chat = f"main:{dora.lid_jid}"
     assert (first.data["chat"], second.data["chat"]) == (lid_chat, chat_of(dora))
     assert (merged.data["from"], merged.data["to"]) == (lid_chat, chat_of(dora))
     page = await scene.user.get(f"/v1/chats/{chat_of(dora)}/messages")
-    assert {item["text"] for item in page["items"]} == {"it is me", "my number"}
+    assert {item["text"] for item in page["items"]} == {"it is Dora", "my number"}
     assert {item["sender"] for item in page["items"]} == {str(dora.pn_jid)}
     assert (await scene.user.get(f"/v1/chats/{lid_chat}"))["id"] == chat_of(dora)
 

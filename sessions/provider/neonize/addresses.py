@@ -61,6 +61,10 @@ class Addresses:
         """Return the phone number's address where it is known, else ``jid``."""
         return (self.lids.pn_of(jid) or jid) if jid.endswith("@lid") else jid
 
+    def lid(self, jid: str) -> str | None:
+        """Return the LID of somebody else; the account's own messages never go by its own."""
+        return None if self.is_own(jid) else self.lids.lid_of(jid)
+
     def chat(self, jid: str) -> ChatAddress:
         """Return the chat of an address, with what is known of its other one."""
         jid = self.canonical(jid)

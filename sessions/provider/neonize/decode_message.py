@@ -82,6 +82,16 @@ class MessageDecoder:
         """Return our id of a message that WhatsApp knows by these."""
         return ids.inbound_message_id(self._session, chat, sender, wa_id)
 
+    def names(self, chat: ChatAddress, sender: str, wa_id: str) -> tuple[str, str | None]:
+        """Return our id of a message and, where another, the one that it got if it came earlier.
+
+        That is the one of its people's LIDs, from when their numbers were not known.
+        """
+        before = chat.lid or chat.jid, self._addresses.lid(sender) or sender
+        now = chat.jid, sender
+        former = None if before == now else self.message_id(*before, wa_id)
+        return self.message_id(*now, wa_id), former
+
     def name_of(self, jid: str) -> str | None:
         """Return the push name that somebody wrote with last."""
         return self._names.get(jid)
@@ -199,7 +209,7 @@ class MessageDecoder:
     ) -> MessageReceived:
         """Return the event of a message that says ``body``; ``mark`` gives it another id."""
         chat = origin.chat
-        message = self.message_id(chat.jid, origin.sender, origin.wa_id + mark)
+        message, former = self.names(chat, origin.sender, origin.wa_id + mark)
         head = MessageHead(
             id=message,
             session=self._session,
@@ -220,6 +230,7 @@ class MessageDecoder:
             chat=chat,
             chat_name=origin.sender_name if is_person else None,
             id=message,
+            former_id=former,
             wa_id=origin.wa_id,
             sender=origin.sender,
             from_me=origin.from_me,
@@ -263,14 +274,18 @@ class MessageDecoder:
             yield self.received(origin, content.note(_VISIBLE_PROTOCOL[protocol.type]))
 
     def _deleted(self, origin: Origin, key: Any) -> MessageDeleted:
-        target = self.message_id(origin.chat.jid, self.key_sender(origin, key), key.ID)
-        return MessageDeleted(chat=origin.chat, id=target, wa_id=key.ID, at=origin.at)
+        id_, former = self._meant(origin, key)
+        return MessageDeleted(
+            chat=origin.chat, id=id_, former_id=former, wa_id=key.ID, at=origin.at
+        )
 
     def _edited(self, origin: Origin, protocol: Any) -> MessageEdited:
         key = protocol.key
+        id_, former = self._meant(origin, key)
         return MessageEdited(
             chat=origin.chat,
-            id=self.message_id(origin.chat.jid, self.key_sender(origin, key), key.ID),
+            id=id_,
+            former_id=former,
             wa_id=key.ID,
             text=edited_body(protocol).text,
             at=to_ms(protocol.timestampMS) if protocol.timestampMS else origin.at,
@@ -278,15 +293,20 @@ class MessageDecoder:
 
     def _reaction(self, origin: Origin, reaction: Any) -> ReactionChanged:
         key = reaction.key
+        id_, former = self._meant(origin, key)
         return ReactionChanged(
             chat=origin.chat,
-            id=self.message_id(origin.chat.jid, self.key_sender(origin, key), key.ID),
+            id=id_,
+            former_id=former,
             wa_id=key.ID,
             emoji=reaction.text,
             sender=origin.sender,
             from_me=origin.from_me,
             at=to_ms(reaction.senderTimestampMS) if reaction.senderTimestampMS else origin.at,
         )
+
+    def _meant(self, origin: Origin, key: Any) -> tuple[str, str | None]:
+        return self.names(origin.chat, self.key_sender(origin, key), key.ID)
 
     def key_sender(self, origin: Origin, key: Any) -> str:
         """Return who sent the message that ``key`` names.

@@ -1,10 +1,22 @@
 from __future__ import annotations
 
+import msgspec
+
 from sessions import events as e
 from sessions.ids import ChatRef
 from sessions.manager import memory as memory_module
 from sessions.manager.memory import MemorySettings
-from tests.unit.sessions.manager.scene import ANA, GROUP, KEY, LID, NOW, Scene, address, message
+from tests.unit.sessions.manager.scene import (
+    ANA,
+    GROUP,
+    KEY,
+    LID,
+    NOW,
+    Scene,
+    address,
+    message,
+    message_id,
+)
 
 LEARNED = e.LidLearned(lid=LID, pn=ANA)
 
@@ -59,6 +71,20 @@ def test_the_old_id_goes_on_working() -> None:
     assert [t for t in scene.sink.types if t != "chat_updated"] == ["new_message"]
     scene.take(e.ReadElsewhere(chat=address(LID), at=NOW))
     assert scene.chat()["unread"] == 0
+
+
+def test_a_message_that_came_by_lid_is_found_by_its_former_id() -> None:
+    """Edited, and told again, under the number: the id that it got first stays."""
+    scene = Scene()
+    came = message("1", chat=LID)
+    scene.take(came, LEARNED)
+    scene.sink.clear()
+    named = {"id": message_id("1"), "former_id": came.id, "wa_id": "1"}
+    scene.take(msgspec.structs.replace(message("1"), **named))
+    scene.take(e.MessageEdited(chat=address(), text="better", at=NOW + 5, **named))
+    assert scene.sink.types == ["message_edited"]
+    assert [came.id] == [told["id"] for told in scene.sink.of("message_edited")]
+    assert scene.texts() == ["better"]
 
 
 def test_a_merged_chat_is_not_announced_anew() -> None:

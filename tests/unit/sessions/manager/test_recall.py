@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -239,6 +240,23 @@ async def test_a_merge_brings_both_chats_back_first(scene: KeptScene) -> None:
     assert (await scene.chat())["unread"] == 6
     assert len(await scene.texts()) == 6
     assert ("moved", (ChatRef(*KEY, LID), ChatRef(*KEY, ANA))) in scene.keeper.told
+
+
+async def test_what_came_by_lid_and_left_is_found_by_its_former_id(tmp_path: Path) -> None:
+    """Deleted, and told again, under the number that was learned since: after a restart, too."""
+    scene = await KeptScene(tmp_path).begin()
+    came = message("1", chat=LID)
+    await scene.take(came, e.LidLearned(lid=LID, pn=ANA))
+    await scene.restart()
+    named = {"id": message_id("1"), "former_id": came.id, "wa_id": "1"}
+    await scene.take(
+        msgspec.structs.replace(message("1"), **named),
+        e.MessageDeleted(chat=address(), at=NOW + 5, **named),
+    )
+    assert [came.id] == [told["id"] for told in scene.sink.of("message_deleted")]
+    assert scene.sink.of("new_message") == []
+    assert len(await scene.texts()) == 1
+    await scene.manager.close()
 
 
 async def test_a_contact_that_left_keeps_its_name(tmp_path: Path) -> None:

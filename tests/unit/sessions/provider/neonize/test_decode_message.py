@@ -43,6 +43,7 @@ def test_a_whole_message(decoding: Decoding) -> None:
         "chat": {"jid": ALICE_PN, "pn": ALICE_PN, "lid": ALICE_LID},
         "chat_name": "Alice",
         "id": expected_id,
+        "former_id": message_id("WA1", ALICE_LID, ALICE_LID),
         "wa_id": "WA1",
         "sender": ALICE_PN,
         "from_me": False,
@@ -105,6 +106,22 @@ def test_an_unknown_lid_stays_a_lid(decoding: Decoding) -> None:
     """Where nobody knows the number, the LID names the chat."""
     told = only(decoding.message({"conversation": "oi"}, sender_alt=""), "message")
     assert told["chat"] == {"jid": ALICE_LID, "pn": None, "lid": ALICE_LID}
+
+
+@pytest.mark.parametrize("group", [None, GROUP])
+def test_a_message_is_known_by_the_id_that_it_got_under_a_lid(
+    decoding: Decoding, group: str | None
+) -> None:
+    """It came before the number was known; what comes later, and what it is repeated as, says so."""
+    where = {"chat": group or ALICE_LID, "sender": ALICE_LID}
+    first = only(decoding.message({"conversation": "oi"}, **where, sender_alt=""), "message")
+    assert first["former_id"] is None
+    again = only(decoding.message({"conversation": "oi"}, **where), "message")
+    assert (again["sender"], again["former_id"]) == (ALICE_PN, first["id"])
+    assert again["id"] != first["id"]
+    revoke = {"protocolMessage": {"type": "REVOKE", "key": {"ID": "WA1", "fromMe": True}}}
+    deleted = only(decoding.message(revoke, **where), "message_deleted")
+    assert (deleted["id"], deleted["former_id"]) == (again["id"], first["id"])
 
 
 def test_an_address_that_is_none_of_ours_keeps_its_message(decoding: Decoding) -> None:
