@@ -157,7 +157,7 @@ class SessionManager:
             self.supervisor.tend()
         self.memory.messages.drop_idle(self._clock.now_ms())
         if self.memory.partial:
-            self.lifecycle.own(self.past.mend())
+            self.lifecycle.tasks.own(self.past.mend())
 
     # -- the supervisor's listener
 
@@ -305,7 +305,7 @@ class SessionManager:
         neither in memory nor kept beyond it.
         """
         if tell and self.memory.chats.look(ref) is None and not self.memory.chats.is_whole:
-            self.lifecycle.own(self._annotate_later(ref))
+            self.lifecycle.tasks.own(self._annotate_later(ref))
         else:
             self._inbox.annotate(ref, tell=tell)
 

@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-from cachetools import LRUCache
-
-from sessions import events as e, ids
+from sessions import events as e
 from sessions.cache.chats import ChatRow
 from sessions.cache.messages import Entry
 from sessions.ids import ChatRef, SessionKey
+from sessions.manager.changes import Changes
+from sessions.manager.finding import Finder
 from sessions.manager.memory import Memory, is_within
 from sessions.manager.merging import Merger
-from sessions.manager.past import AtHand, nothing
+from sessions.manager.past import AtHand
 from sessions.manager.publish import Publisher
-from sessions.models import (
-    ACK,
-    MessageTail,
-    Reaction,
-    SendStatus,
-    Source,
-    iso,
-    rewrite_head,
-    status_of,
-)
+from sessions.models import Source, iso, rewrite_head
 from sessions.ports import Annotations, KnownChats, NoAnnotations
-
-#: Receipts that came before the engine told what WhatsApp calls the message.
-MAX_EARLY_RECEIPTS = 1000
 
 
 class Inbox:
@@ -47,16 +34,17 @@ class Inbox:
         self._known = known
         self._annotations = annotations or NoAnnotations()
         self._merger = Merger(memory, publisher, known, self._annotations)
+        self._finder = Finder(memory)
+        #: Of messages that are there; for the outbox, too.
+        self.changes = Changes(memory, publisher, self._finder)
         self._silent: dict[SessionKey, set[ChatRef]] = {}  # changed by history, not told yet
-        self._at_hand = nothing()
         self._mark = 0
-        self._early: LRUCache[tuple[SessionKey, str], int] = LRUCache(MAX_EARLY_RECEIPTS)
         self._handlers: dict[type, Any] = {
             e.MessageReceived: self._message,
-            e.MessageEdited: self._edited,
-            e.MessageDeleted: self._deleted,
-            e.ReactionChanged: self._reaction,
-            e.ReceiptReceived: self._receipt,
+            e.MessageEdited: self.changes.edited,
+            e.MessageDeleted: self.changes.deleted,
+            e.ReactionChanged: self.changes.reaction,
+            e.ReceiptReceived: self.changes.receipt,
             e.ReadElsewhere: self._read_elsewhere,
             e.TypingChanged: self._typing,
             e.PresenceChanged: self._presence,
@@ -79,11 +67,12 @@ class Inbox:
 
         ``mark`` is its place in the session's journal, 0 where it has none.
         """
-        self._at_hand, self._mark = found or nothing(), mark
+        self._finder.take(found)
+        self._mark = mark
         try:
             self._handlers[type(event)](key, event, now)
         finally:
-            self._at_hand = nothing()
+            self._finder.take(None)
 
     def chat_row(self, ref: ChatRef, address: e.ChatAddress, name: str | None, now: int) -> ChatRow:
         """Return the chat's row, made and announced if the chat is new.
@@ -151,20 +140,9 @@ class Inbox:
         for waiting in self._silent.values():
             waiting.difference_update(refs)
 
-    def early_ack(self, key: SessionKey, wa_id: str) -> int | None:
-        """Return the tick that came before the message's name was known."""
-        ack: int | None = self._early.pop((key, wa_id), None)
-        return ack
-
-    def raise_ack(self, entry: Entry, ack: int) -> None:
-        """Set a higher tick and tell it; ticks never go down."""
-        if ack > entry.tail.ack:
-            self._change(entry, status=status_of(ack), ack=ack)
-            self._publisher.ack(entry)
-
     def _message(self, key: SessionKey, event: e.MessageReceived, now: int) -> None:
         ref = self._ref(key, event.chat)
-        if self._is_known(key, event):
+        if self._finder.knows(key, event):
             return
         head = event.head
         if ref.jid != event.chat.jid:  # told under an address that it goes by no more
@@ -190,24 +168,6 @@ class Inbox:
         row = self._memory.chats.look(ref)
         return row is not None and is_within(row.mark, self._mark)
 
-    def _is_known(self, key: SessionKey, event: e.MessageReceived) -> bool:
-        """Tell whether it came before, or is the echo of what we sent."""
-        if self._by_id(key, event) is not None:
-            return True
-        if not event.from_me:
-            return False
-        found, messages = self._at_hand, self._memory.messages
-        return event.wa_id in found.sent or messages.find_sent(key, event.wa_id) is not None
-
-    def _by_id(self, key: SessionKey, event: e.OfMessage) -> Entry | None:
-        """Return the message by its id, or by the one that it got before a number was known."""
-        for id in (event.id, event.former_id):
-            if id is not None:
-                found = self._memory.messages.get(key.workspace, id) or self._at_hand.by_id.get(id)
-                if found is not None:
-                    return found
-        return None
-
     def _told(self, key: SessionKey, row: ChatRow, entry: Entry, source: Source) -> None:
         """Tell a message; a sync is told chat by chat, when its next progress comes."""
         if source == "history":
@@ -221,47 +181,6 @@ class Inbox:
             row = self._memory.chats.peek(ref)
             if row is not None:
                 self._publisher.chat("chat_updated", row, "history")
-
-    def _edited(self, key: SessionKey, event: e.MessageEdited, now: int) -> None:
-        entry = self._find(key, event)
-        if entry is None or entry.tail.deleted_at is not None:
-            return
-        head, edited_at = rewrite_head(entry.head, text=event.text), iso(event.at)
-        if (head, edited_at) != (entry.head, entry.tail.edited_at):  # else it is told again
-            self._change(entry, head, edited_at=edited_at)
-            self._publisher.message("message_edited", entry, "live")
-
-    def _deleted(self, key: SessionKey, event: e.MessageDeleted, now: int) -> None:
-        entry = self._find(key, event)
-        if entry is not None and entry.tail.deleted_at is None:
-            head = rewrite_head(
-                entry.head, without="content", type="revoked", text=None, media=None
-            )
-            self._change(entry, head, deleted_at=iso(event.at))
-            self._publisher.message("message_deleted", entry, "live")
-
-    def _reaction(self, key: SessionKey, event: e.ReactionChanged, now: int) -> None:
-        entry = self._find(key, event)
-        if entry is None:
-            return
-        others = tuple(r for r in entry.tail.reactions if r.sender != event.sender)
-        if event.emoji:
-            new = Reaction(
-                emoji=event.emoji, sender=event.sender, from_me=event.from_me, at=iso(event.at)
-            )
-            others = (*others, new)
-        if others != entry.tail.reactions:
-            self._change(entry, reactions=others)
-            self._publisher.message("message_reaction", entry, "live")
-
-    def _receipt(self, key: SessionKey, event: e.ReceiptReceived, now: int) -> None:
-        ids = event.ids or ("",) * len(event.wa_ids)
-        for wa_id, id in zip(event.wa_ids, ids, strict=True):
-            entry = self._sent(key, event.chat, id, wa_id)
-            if entry is None:
-                self._early[(key, wa_id)] = max(event.ack, self._early.get((key, wa_id), 0))
-            elif entry.from_me:
-                self.raise_ack(entry, event.ack)
 
     def _read_elsewhere(self, key: SessionKey, event: e.ReadElsewhere, now: int) -> None:
         ref = self._ref(key, event.chat)
@@ -345,58 +264,3 @@ class Inbox:
 
     def _ref(self, key: SessionKey, chat: e.ChatAddress) -> ChatRef:
         return self._memory.home(ChatRef(*key, chat.jid))
-
-    def _find(
-        self, key: SessionKey, event: e.MessageEdited | e.MessageDeleted | e.ReactionChanged
-    ) -> Entry | None:
-        """Return the message that is meant, in the caches or as a chat's last one.
-
-        WhatsApp's id alone names nothing: whoever got a message of ours may choose its id for
-        one of theirs. So ours is meant only where chat and sender are ours too.
-        """
-        found = self._by_id(key, event)
-        if found is not None:
-            return found
-        row = self._memory.chats.peek(self._ref(key, event.chat))
-        if row is not None and row.last is not None and row.last.id == event.former_id:
-            return row.last  # it has outlived its window
-        sent = self._sent(key, event.chat, event.id, event.wa_id)
-        return sent if sent and event.id in (sent.id, _derived_id(sent)) else None
-
-    def _sent(self, key: SessionKey, chat: e.ChatAddress, id: str, wa_id: str) -> Entry | None:
-        """Return a message by our id or, of those that we sent, by WhatsApp's."""
-        messages = self._memory.messages
-        found = messages.get(key.workspace, id) or messages.find_sent(key, wa_id)
-        if found is not None:
-            return found
-        row = self._memory.chats.peek(self._ref(key, chat))
-        last = row.last if row else None  # it may have outlived its window
-        if last is not None and (last.id == id or (last.from_me and last.tail.wa_id == wa_id)):
-            return last
-        return self._at_hand.by_id.get(id) or self._at_hand.sent.get(wa_id)
-
-    def _change(self, entry: Entry, head: bytes | None = None, **changes: object) -> None:
-        tail: MessageTail = msgspec.structs.replace(entry.tail, **changes)
-        self._memory.messages.change(entry, tail, head)
-        self._memory.keep(entry)
-        row = self._memory.chats.peek(entry.chat)
-        if row is not None and row.last is entry:
-            self._memory.chats.weigh(row)
-
-    def settle_ack(self, entry: Entry, status: SendStatus, wa_id: str | None) -> None:
-        """Set what became of a send (called by the outbox); a tick may have overtaken it."""
-        changes: dict[str, Any] = {"wa_id": wa_id or entry.tail.wa_id}
-        if ACK[status] >= entry.tail.ack or status == "failed":
-            changes |= {"status": status, "ack": ACK[status]}
-        self._change(entry, **changes)
-
-
-def _derived_id(entry: Entry) -> str:
-    """Return the id that a message of ours has for whoever knows only WhatsApp's id of it."""
-    sender = msgspec.json.decode(entry.head + b"}", type=_Sender).sender
-    chat = entry.chat
-    return ids.inbound_message_id(chat.session, chat.jid, sender, entry.tail.wa_id or "")
-
-
-class _Sender(msgspec.Struct):
-    sender: str

@@ -6,23 +6,22 @@ for trouble of the line. What was started is started again after a restart of th
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import logging
-import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from sessions import events as e
 from sessions.commands import Logout, Start
 from sessions.errors import EngineError, SessionExists, SessionNotFound
 from sessions.ids import SessionKey, check_session
+from sessions.manager.folders import Folders
 from sessions.manager.live import Ending, LiveSession
 from sessions.manager.publish import Publisher
+from sessions.manager.settling import Settling
+from sessions.manager.standing import Standing
+from sessions.manager.tasks import Tasks
 from sessions.models import ProviderName
 from sessions.ports import Clock, SessionRecord, SessionStore
 from sessions.states import Outcome, SessionState, Status, trouble
@@ -32,8 +31,6 @@ from sessions.worker.supervisor import Supervisor
 log = logging.getLogger("zapd.sessions")
 
 LOGOUT_SECONDS = 20.0
-DEAF_MEMORY_MS = 3_600_000
-STORE_PAUSE = 1.0  # seconds before a record that could not be written is tried again
 
 
 class Lifecycle:
@@ -55,14 +52,11 @@ class Lifecycle:
         self._publisher = publisher
         self._store = store
         self._clock = clock
-        self._stores = stores
-        self._pairing_host_seconds = pairing_host_seconds
-        self._on_line = on_line
+        self.folders = Folders(stores)
+        self.tasks = Tasks()
+        self._standing = Standing(publisher, store, self.tasks, on_line)
+        self.settling = Settling(pairing_host_seconds, self._synced)
         self._sessions: dict[SessionKey, LiveSession] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._timers: dict[SessionKey, asyncio.TimerHandle] = {}
-        self._dirty: dict[SessionKey, LiveSession] = {}
-        self._is_writing = False
         self._closing = False
         self._handlers: dict[type, Any] = {
             e.PairingStarted: self._on_pairing,
@@ -100,10 +94,6 @@ class Lifecycle:
     def all(self) -> list[LiveSession]:
         """Return every session, for metrics."""
         return list(self._sessions.values())
-
-    def folder(self, key: SessionKey) -> Path:
-        """Return where the session keeps its keys, and what came in."""
-        return self._store_path(key)
 
     def handles(self, event: e.AnyEvent) -> bool:
         """Tell whether the event is about a session itself."""
@@ -167,28 +157,26 @@ class Lifecycle:
         async with live.lock:
             self._still_is(live)
             await self._supervisor.release(live.key, throw_away=not live.record.paired)
-            self._dirty.pop(live.key, None)
-            self._cancel_timer(live.key)
-            self._forget_keys(live)
+            self.settling.cancel(live.key)
+            self.folders.remove(live.key)
+            self._standing.forget(live.key)
             await self._store.delete(live.key)
             del self._sessions[live.key]
-            self._dirty.pop(live.key, None)
+            self._standing.forget(live.key)
         live.status = Status.of_trouble("deleted")
-        self._publisher.status(live)
-        self._on_line(live)
+        self._standing.tell(live)
 
     def begin_close(self) -> None:
         """Start nothing any more; workers that end from now on are no news."""
         self._closing = True
+        self._standing.begin_close()
 
     async def close(self) -> None:
         """Let the background work end, then write what is not written."""
-        self._closing = True
-        for timer in self._timers.values():
-            timer.cancel()
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._write_dirty()
+        self.begin_close()
+        self.settling.cancel_all()
+        await self.tasks.finish()
+        await self._standing.write()
 
     @asynccontextmanager
     async def aside(self, live: LiveSession) -> AsyncIterator[Path | None]:
@@ -207,7 +195,7 @@ class Lifecycle:
                 self.lost(live.key, Death.MOVED)
                 await self._supervisor.release(live.key)
             try:
-                yield self._store_path(live.key)
+                yield self.folders.of(live.key)
             finally:
                 if was_hosted and not self._closing:
                     self._host(live)
@@ -225,21 +213,21 @@ class Lifecycle:
         live = self._sessions.get(key)
         if live is None or self._closing:
             return
-        self._set(live, Status.of_trouble(death))
+        self._standing.set(live, Status.of_trouble(death))
         if trouble(death).outcome is Outcome.GIVE_UP:
-            self._change(live, wanted=False)
+            self._standing.change(live, wanted=False)
 
     def starting(self, key: SessionKey) -> None:
         """Note that a worker opens the session."""
         live = self._sessions.get(key)
         if live is not None:
-            self._set(live, Status(SessionState.STARTING))
+            self._standing.set(live, Status(SessionState.STARTING))
 
     def _on_pairing(self, live: LiveSession, event: e.PairingStarted) -> None:
-        self._set(live, Status(SessionState.PAIRING))
+        self._standing.set(live, Status(SessionState.PAIRING))
 
     def _on_qr(self, live: LiveSession, event: e.QrShown) -> None:
-        self._set(live, Status(SessionState.PAIRING))
+        self._standing.set(live, Status(SessionState.PAIRING))
         live.qr = event
         self._publisher.qr(live.key, event.qr, event.expires_at)
 
@@ -248,50 +236,44 @@ class Lifecycle:
         self._publisher.pairing_code(live.key, event.code, event.expires_at)
 
     def _on_paired(self, live: LiveSession, event: e.Paired) -> None:
-        self._change(live, paired=True, synced=False, jid=event.jid, lid=event.lid)
-        self._set(live, Status(SessionState.CONNECTING))
+        self._standing.change(live, paired=True, synced=False, jid=event.jid, lid=event.lid)
+        self._standing.set(live, Status(SessionState.CONNECTING))
 
     def _on_connecting(self, live: LiveSession, event: e.Connecting) -> None:
-        self._set(live, Status(SessionState.CONNECTING))
+        self._standing.set(live, Status(SessionState.CONNECTING))
 
     def _on_connected(self, live: LiveSession, event: e.Connected) -> None:
-        self._change(live, paired=True, jid=event.jid, lid=event.lid or live.record.lid)
+        self._standing.change(live, paired=True, jid=event.jid, lid=event.lid or live.record.lid)
         live.last_heard_at = self._clock.now_ms()
-        self._set(live, Status(SessionState.CONNECTED))
+        self._standing.set(live, Status(SessionState.CONNECTED))
         if self._supervisor.is_alone(live.key):
-            self._settle_late(live)
+            self.settling.begin(live)
 
     def _on_history(self, live: LiveSession, event: e.HistoryProgress) -> None:
         data = {"session": live.key.session, "percent": event.percent}
         self._publisher.in_session("history_progress", live.key, data)
         if event.done:
-            self._change(live, synced=True)
-            self.in_background(live, self._settle)
+            self._synced(live)
+
+    def _synced(self, live: LiveSession) -> None:
+        self._standing.change(live, synced=True)
+        self.in_background(live, self._settle)
 
     def _on_troubled(self, live: LiveSession, event: e.Troubled) -> None:
         was_pairing = not live.record.paired
         outcome = trouble(event.code).outcome
         if outcome is Outcome.RETRY:
-            code = self._again(live) if event.code == "deaf" else event.code
-            self._set(live, Status.of_trouble(code, event.detail))
+            code = live.deaf_code(self._clock.now_ms()) if event.code == "deaf" else event.code
+            self._standing.set(live, Status.of_trouble(code, event.detail))
             if event.code == Death.HUNG:  # told by the provider: only its process can be ended
                 self._supervisor.kill(live.key)
             return
         if outcome is Outcome.PAIR_AGAIN:
-            self._change(live, paired=False, synced=False)
-        self._change(live, wanted=False)
-        self._set(live, Status.of_trouble(event.code, event.detail))
+            self._standing.change(live, paired=False, synced=False)
+        self._standing.change(live, wanted=False)
+        self._standing.set(live, Status.of_trouble(event.code, event.detail))
         live.ending = Ending(throw_away=was_pairing, forget=outcome is Outcome.PAIR_AGAIN)
         self.in_background(live, self._tidy)
-
-    def _again(self, live: LiveSession) -> str:
-        """Return the code of a deaf line: the second time in an hour a person is asked to look.
-
-        Remembered here, not in the provider: healing may have cost the worker.
-        """
-        now, before = self._clock.now_ms(), live.deaf_at
-        live.deaf_at = now
-        return "deaf" if before is None or now - before >= DEAF_MEMORY_MS else "still_deaf"
 
     def hung(self, live: LiveSession) -> None:
         """End the session's worker, which does not answer although its loop lives."""
@@ -304,22 +286,21 @@ class Lifecycle:
         await self._tidy(live)
         if self._supervisor.hosts(live.key):  # it runs, or comes back by itself
             return
-        self._change(live, wanted=True)
+        self._standing.change(live, wanted=True)
         self._host(live)
 
     def _host(self, live: LiveSession) -> None:
-        store = self._store_path(live.key)
-        store.mkdir(mode=0o700, parents=True, exist_ok=True)
-        command = Start(provider=live.record.provider, store=str(store))
+        store = str(self.folders.make(live.key))
+        command = Start(provider=live.record.provider, store=store)
         alone = not live.record.paired or not live.record.synced
-        self._set(live, Status(SessionState.STARTING))
+        self._standing.set(live, Status(SessionState.STARTING))
         self._supervisor.host(live.key, command, alone=alone)
 
     async def _stop(self, live: LiveSession) -> None:
-        self._change(live, wanted=False)
+        self._standing.change(live, wanted=False)
         await self._supervisor.release(live.key, throw_away=not live.record.paired)
         if live.is_hosted or live.status.state is SessionState.DISCONNECTED:
-            self._set(live, Status.of_trouble("stopped"))
+            self._standing.set(live, Status.of_trouble("stopped"))
 
     async def _logout(self, live: LiveSession) -> None:
         if not live.record.paired:
@@ -329,9 +310,9 @@ class Lifecycle:
         except EngineError as error:
             log.warning("session %s is logged out here only: %s", live.key, error)
         await self._supervisor.release(live.key)
-        self._forget_keys(live)
-        self._change(live, paired=False, synced=False, wanted=False)
-        self._set(live, Status.of_trouble("logged_out"))
+        self.folders.remove(live.key)
+        self._standing.change(live, paired=False, synced=False, wanted=False)
+        self._standing.set(live, Status.of_trouble("logged_out"))
 
     async def _tidy(self, live: LiveSession) -> None:
         """Let go of what ended by itself."""
@@ -339,76 +320,11 @@ class Lifecycle:
         if ending is not None:
             await self._supervisor.release(live.key, throw_away=ending.throw_away)
             if ending.forget:
-                self._forget_keys(live)
+                self.folders.remove(live.key)
 
     async def _settle(self, live: LiveSession) -> None:
         if live.record.synced and live.is_connected:
             await self._supervisor.settle(live.key)
-
-    def _settle_late(self, live: LiveSession) -> None:
-        """Settle in time an account that sends no history (small ones do not)."""
-
-        def settle() -> None:
-            if live.is_connected:
-                self._change(live, synced=True)
-                self.in_background(live, self._settle)
-
-        self._cancel_timer(live.key)
-        loop = asyncio.get_running_loop()
-        self._timers[live.key] = loop.call_later(self._pairing_host_seconds, settle)
-
-    # -- small parts
-
-    def _cancel_timer(self, key: SessionKey) -> None:
-        timer = self._timers.pop(key, None)
-        if timer is not None:
-            timer.cancel()
-
-    def _set(self, live: LiveSession, status: Status) -> None:
-        """Change the status as the table allows, tell it, remember it."""
-        if status == live.status:
-            return
-        if not status.follows(live.status):
-            log.warning("session %s: no %s after %s", live.key, status.state, live.status.state)
-            return
-        live.status = status
-        if status.state is not SessionState.PAIRING:
-            live.qr = live.code = None
-        self._change(live, state=status.state, code=status.code, detail=status.detail)
-        self._publisher.status(live)
-        self._on_line(live)
-
-    def _change(self, live: LiveSession, **fields: object) -> None:
-        record = msgspec.structs.replace(live.record, **fields)
-        if record != live.record:
-            live.record = record
-            self._dirty[live.key] = live
-            if not self._is_writing:
-                self._is_writing = True
-                self.own(self._write())
-
-    async def _write(self) -> None:
-        try:
-            await asyncio.sleep(0)  # what changes together is written once
-            await self._write_dirty()
-        finally:
-            self._is_writing = False
-
-    async def _write_dirty(self) -> None:
-        """Write changed records, each as it is by then; a failed one stays for the next time."""
-        while self._dirty:
-            key = next(iter(self._dirty))
-            record = self._dirty[key].record
-            try:
-                await self._store.save(record)
-            except EngineError as error:
-                log.warning("session %s cannot be written: %s", key, error)
-                if self._closing:
-                    return
-                await asyncio.sleep(STORE_PAUSE)
-                continue
-            if key in self._dirty and self._dirty[key].record is record:
-                del self._dirty[key]
 
     def in_background(
         self, live: LiveSession, work: Callable[[LiveSession], Coroutine[Any, Any, None]]
@@ -420,23 +336,4 @@ class Lifecycle:
                 if self._sessions.get(live.key) is live and not self._closing:
                     await work(live)
 
-        self.own(locked())
-
-    def own(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do work in the background; ``close`` waits for it."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("work on a session failed", exc_info=task.exception())
-
-    def _store_path(self, key: SessionKey) -> Path:
-        """Return where the session's keys lie: no name from outside is in the path."""
-        name = hashlib.blake2b("/".join(key).encode(), digest_size=16).hexdigest()
-        return self._stores / name
-
-    def _forget_keys(self, live: LiveSession) -> None:
-        shutil.rmtree(self._store_path(live.key), ignore_errors=True)
+        self.tasks.own(locked())

@@ -13,6 +13,8 @@ from sessions.ports import SessionRecord
 from sessions.provider.capabilities import CAPABILITIES, Capabilities
 from sessions.states import HOSTED, SessionState, Status
 
+DEAF_MEMORY_MS = 3_600_000
+
 
 class Ending(NamedTuple):
     """How a session that ended by itself is tidied up."""
@@ -69,6 +71,14 @@ class LiveSession:
                 user_action=status.user_action
                 or "Start the session and wait until it is connected.",
             )
+
+    def deaf_code(self, now: int) -> str:
+        """Return the code of a deaf line: the second time in an hour a person is asked to look.
+
+        Remembered here, not in the provider: healing may have cost the worker.
+        """
+        before, self.deaf_at = self.deaf_at, now
+        return "deaf" if before is None or now - before >= DEAF_MEMORY_MS else "still_deaf"
 
     def view(self) -> Session:
         """Return the session as clients see it."""

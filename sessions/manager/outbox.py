@@ -103,7 +103,7 @@ class Outbox:
         for row in await self._journal.finished(self._clock.now_ms() - _OVERHEARD_MS):
             entry = await self._entry(row) or self._remember(row, _PENDING)
             if entry.tail.status == "pending":
-                self._inbox.settle_ack(entry, cast("SendStatus", row.state), row.wa_id)
+                self._inbox.changes.settle_ack(entry, cast("SendStatus", row.state), row.wa_id)
 
     async def _entry(self, row: SendRow) -> Entry | None:
         """Return the message of a send, if it is kept; its chat's row is here then."""
@@ -260,11 +260,11 @@ class Outbox:
 
     def _tell(self, entry: Entry, outcome: SendOutcome) -> None:
         wa_id = outcome.sent.wa_id if outcome.sent else None
-        self._inbox.settle_ack(entry, outcome.status, wa_id)
+        self._inbox.changes.settle_ack(entry, outcome.status, wa_id)
         self._publisher.ack(entry, outcome.code)
-        early = self._inbox.early_ack(entry.chat.key, wa_id) if wa_id else None
+        early = self._inbox.changes.early_ack(entry.chat.key, wa_id) if wa_id else None
         if early is not None:
-            self._inbox.raise_ack(entry, early)
+            self._inbox.changes.raise_ack(entry, early)
 
 
 class _Quotable(msgspec.Struct):

@@ -43,7 +43,7 @@ class Prober:
         if self._quiet_ms and room > 0:
             for live in self._due(self._lifecycle.all(), self._clock.now_ms())[:room]:
                 self._asked.add(live)
-                self._lifecycle.own(self._ask(live))
+                self._lifecycle.tasks.own(self._ask(live))
 
     def _due(self, sessions: Iterable[LiveSession], now: int) -> list[LiveSession]:
         quiet = [

@@ -117,7 +117,7 @@ class Engine:
 
     async def orders_done(self) -> None:
         """Wait until every order that was given is carried out."""
-        await until(lambda: not self.manager.lifecycle._tasks, "orders")  # noqa: SLF001 - no event says it
+        await until(lambda: self.manager.lifecycle.tasks.are_done, "orders")
 
     async def connected(self, session: str = "s1", workspace: str = "w") -> LiveSession:
         """Make, start and pair a sandbox session; return when it is settled in the pool."""

@@ -150,7 +150,7 @@ class Erasures:
         request = work.job.request
         known: dict[str, list[str]] = request.get("people", {})
         if key.session not in known:
-            folder = self._places.manager.lifecycle.folder(key)
+            folder = self._places.manager.lifecycle.folders.of(key)
             found = await self._addresses.of(key, request["contact"], folder)
             known = known | {key.session: sorted(found)}
             await work.at(work.job.progress, request=request | {"people": known})

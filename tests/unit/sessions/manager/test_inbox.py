@@ -187,8 +187,8 @@ def test_receipts_that_come_too_early_wait() -> None:
     """Until the engine says what WhatsApp calls the message; the highest counts."""
     scene = Scene()
     scene.take(receipt("3EB0", ack=3), receipt("3EB0", ack=2))
-    assert scene.inbox.early_ack(KEY, "3EB0") == 3
-    assert scene.inbox.early_ack(KEY, "3EB0") is None
+    assert scene.inbox.changes.early_ack(KEY, "3EB0") == 3
+    assert scene.inbox.changes.early_ack(KEY, "3EB0") is None
 
 
 def test_receipts_reach_a_last_message_that_left_its_window() -> None:
@@ -206,10 +206,10 @@ def test_a_send_that_is_settled_late_keeps_its_higher_tick() -> None:
     """Whatever order the answers come in; a failure always shows."""
     scene = Scene()
     entry = sent(scene, wa_id=None)
-    scene.inbox.raise_ack(entry, 2)
-    scene.inbox.settle_ack(entry, "sent", "3EB0")
+    scene.inbox.changes.raise_ack(entry, 2)
+    scene.inbox.changes.settle_ack(entry, "sent", "3EB0")
     assert (entry.tail.wa_id, entry.tail.status, entry.tail.ack) == ("3EB0", "delivered", 2)
-    scene.inbox.settle_ack(entry, "failed", None)
+    scene.inbox.changes.settle_ack(entry, "failed", None)
     assert (entry.tail.wa_id, entry.tail.status, entry.tail.ack) == ("3EB0", "failed", -1)
 
 

@@ -22,7 +22,8 @@ from sessions.errors import (
     SessionNotFound,
 )
 from sessions.ids import SessionKey
-from sessions.manager import lifecycle as module
+from sessions.manager import standing
+from sessions.manager.folders import Folders
 from sessions.manager.live import LiveSession
 from sessions.models import ProviderName
 from sessions.ports import SessionRecord
@@ -111,7 +112,7 @@ async def test_records_that_cannot_be_written_are_written_later(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As they are by then; the session itself goes on."""
-    monkeypatch.setattr(module, "STORE_PAUSE", UNIT)
+    monkeypatch.setattr(standing, "STORE_PAUSE", UNIT)
     live = await engine.manager.lifecycle.create("w", "s1", "", ProviderName.SANDBOX)
     engine.sessions.is_broken = True
     engine.manager.lifecycle.start(live)
@@ -358,7 +359,7 @@ async def test_a_line_that_is_slow_to_come_costs_nobody(engine: Engine) -> None:
 async def test_an_account_without_history_settles_in_time(tmp_path: Path) -> None:
     """The pairing worker is not its host for ever."""
     async with running(tmp_path, plan(misbehaving("silent"))) as engine:
-        engine.manager.lifecycle._pairing_host_seconds = UNIT  # noqa: SLF001 - a setting
+        engine.manager.lifecycle.settling.seconds = UNIT
         live = await engine.manager.lifecycle.create("w", "s1", "", ProviderName.SANDBOX)
         engine.manager.lifecycle.start(live)
         await until(engine.pid)
@@ -443,7 +444,7 @@ async def test_work_that_fails_is_logged(
 ) -> None:
     """And the next order is carried out."""
     live = await engine.manager.lifecycle.create("w", "s1", "", ProviderName.SANDBOX)
-    monkeypatch.setattr(engine.manager.lifecycle, "_stores", Path("/dev/null"))
+    monkeypatch.setattr(engine.manager.lifecycle, "folders", Folders(Path("/dev/null")))
     engine.manager.lifecycle.start(live)
     await engine.orders_done()
     assert "work on a session failed" in caplog.text

@@ -74,7 +74,7 @@ def _sends(scene: Scene, wa_id: str, chat: str, at: int) -> None:
     entry = Entry(ref, f"o{wa_id}", at, from_me=True, head=head, tail=tail)
     scene.inbox.add(entry, address(ref.jid), None, NOW)
     scene.publisher.message("new_message", entry, "api", at)
-    scene.inbox.settle_ack(entry, "sent", f"3EB0{wa_id}")
+    scene.inbox.changes.settle_ack(entry, "sent", f"3EB0{wa_id}")
     scene.publisher.ack(entry)
 
 
