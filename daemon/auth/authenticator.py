@@ -173,7 +173,7 @@ class Authenticator:
         kind, _, rest = credential.partition(":")
         if kind == "key":
             return await self.keys.is_valid(rest)
-        if kind == "cookie":
+        if kind in {"cookie", "person"}:
             return await self.logins.is_valid(rest)
         if kind == "supabase":
             return self.supabase is not None and self.supabase.is_valid(credential)

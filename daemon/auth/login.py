@@ -1,7 +1,8 @@
 """Signing a browser in: a link that works once, for ten minutes, and the cookie it gives.
 
-Both are 256 random bits of which the database keeps a SHA-256. The cookie is for the
-console on the daemon's own pages: whoever uses it from elsewhere is stopped by SameSite
+Both are 256 random bits of which the database keeps a SHA-256. A link signs in as the console,
+or as a member: then the member's row says what the browser may, at each request. The cookie is for the
+page on the daemon's own pages: whoever uses it from elsewhere is stopped by SameSite
 and by the Origin check (:mod:`daemon.auth.origins`).
 """
 
@@ -11,7 +12,7 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
-from daemon.auth.principal import Principal
+from daemon.auth.principal import PERSON, Principal
 from daemon.auth.read_through import ReadThrough
 from daemon.auth.scopes import Scope, widen
 from daemon.errors import ApiError
@@ -42,10 +43,11 @@ class Logins:
         self._by_cookie: ReadThrough[bytes, BrowserSession] = ReadThrough(store.find, clock)
         self._by_id: ReadThrough[str, BrowserSession] = ReadThrough(store.find_by_id, clock)
 
-    async def create_link(self, workspace: str) -> str:
-        """Return the token of a new link; its workspace must exist."""
+    async def create_link(self, workspace: str, user: str | None = None) -> str:
+        """Return the token of a new link; its workspace must exist. ``user``: a member of it."""
         token, now = secrets.token_urlsafe(32), self._clock.now_ms()
-        await self._store.add_link(_digest(token), workspace, now=now, expires_at=now + LINK_MS)
+        expires_at = now + LINK_MS
+        await self._store.add_link(_digest(token), workspace, user, now=now, expires_at=expires_at)
         return token
 
     async def use_link(self, token: str) -> SignedIn:
@@ -108,12 +110,13 @@ def _header(value: str, seconds: int, *, secure: bool) -> str:
 
 
 def _principal(session: BrowserSession) -> Principal:
+    is_person = session.user is not None
     return Principal(
         workspace=session.workspace,
-        subject="console",
-        scopes=_SCOPES,
+        subject=session.user or "console",
+        scopes=frozenset() if is_person else _SCOPES,  # a person's come with the membership
         kind="cookie",
-        credential=f"cookie:{session.id}",
+        credential=f"{PERSON if is_person else 'cookie:'}{session.id}",
         expires_at=session.expires_at,
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from daemon.auth.principal import Membership, Principal
+from daemon.auth.principal import PERSON, Membership, Principal
 from daemon.auth.scopes import Scope, widen
 from daemon.errors import ApiError
 from daemon.metadata.models import Member, Role
@@ -22,7 +22,8 @@ _READ = frozenset({Scope.READ})
 _WORK = _READ | {Scope.SEND, Scope.METADATA}
 _LEAD = _WORK | {Scope.MANAGE, Scope.ADMIN}
 
-#: The scopes of a Supabase user, whose token names none. One table, read by the reference.
+#: The scopes of whose credential names none: a Supabase user, a member who signed a browser in.
+#: One table, read by the reference.
 ROLE_SCOPES: dict[Role, frozenset[Scope]] = {
     Role.VIEWER: _READ,
     Role.AGENT: _WORK,
@@ -83,8 +84,8 @@ class Memberships:
     def admit(self, who: Principal, wanted: str | None) -> Principal:
         """Return the principal with what its membership gives and hides.
 
-        Who is no member stays as the credential says, but a Supabase user: there, only a
-        membership lets in.
+        Who is no member stays as the credential says, but where only a membership lets in: a
+        Supabase user, and a browser that was signed in as a member.
 
         Raises:
             ApiError: ``not_a_member``, also when ``wanted`` names another workspace.
@@ -93,7 +94,7 @@ class Memberships:
             raise ApiError("not_a_member", "This credential does not open that workspace.")
         if not who.is_user:
             return who
-        by_membership = who.credential.startswith(SUPABASE)
+        by_membership = who.credential.startswith((SUPABASE, PERSON))
         member = self._directory.member(who.workspace, who.subject)
         if (by_membership and member is None) or (member is not None and not member.active):
             raise ApiError("not_a_member")

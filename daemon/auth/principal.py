@@ -8,8 +8,11 @@ from typing import Literal, NamedTuple
 from daemon.auth.scopes import Scope
 from daemon.metadata.models import Role
 
+PERSON = "person:"
+"""What the ``credential`` of a browser that a member signed in begins with."""
+
 #: What credentials of people begin with: their subject is a person, who may be a member.
-_OF_USERS = ("jwt:", "supabase:")
+_OF_USERS = ("jwt:", "supabase:", PERSON)
 
 
 class Membership(NamedTuple):

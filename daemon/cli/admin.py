@@ -162,11 +162,28 @@ async def _token(desk: Desk, args: argparse.Namespace) -> None:
 
 async def _login_link(desk: Desk, args: argparse.Namespace) -> None:
     workspace = await desk.existing(args.workspace)
-    token = await Logins(LoginStore(desk.database), desk.clock).create_link(workspace.id)
+    if args.user is not None:
+        await _check_member(desk, workspace.id, args.user)
+    logins = Logins(LoginStore(desk.database), desk.clock)
+    token = await logins.create_link(workspace.id, args.user)
     running = await Meta(desk.database).get(BASE_URL)
     base = desk.settings.public_url or running or desk.settings.base_url()
-    note(f"works once, within ten minutes, for workspace {workspace.id}")
+    whose = f" as {args.user}" if args.user is not None else ""
+    note(f"works once, within ten minutes, for workspace {workspace.id}{whose}")
     out(login_url(base, token))
+
+
+async def _check_member(desk: Desk, workspace: str, user: str) -> None:
+    """Refuse whom the link would let in to nothing."""
+    from daemon.metadata.models import Member  # noqa: PLC0415 - other commands are quick without
+    from daemon.metadata.sqlite import SqliteMetadata  # noqa: PLC0415 - likewise
+
+    row = await SqliteMetadata(desk.database, desk.clock).row(Member, workspace, (user,))
+    if not isinstance(row, Member) or not row.live or not row.active:
+        raise CommandError(
+            f"The workspace {workspace} has no active member {_label(user)!r}. Make it one with"
+            " PUT /v1/members/{user}, or in Supabase."
+        )
 
 
 async def _export(desk: Desk, args: argparse.Namespace) -> None:

@@ -119,6 +119,7 @@ def _add_sign_in(commands: _Commands) -> None:
     token.add_argument("--sub", default="zapd", help="who it is for")
     link = _data_dir(_command(commands, "login-link", "print a link that signs a browser in once"))
     link.add_argument("--workspace", default="default")
+    link.add_argument("--user", help="sign in as this member; else as the console, which may all")
 
 
 def _add_supabase(commands: _Commands) -> None:

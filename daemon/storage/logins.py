@@ -12,18 +12,21 @@ if TYPE_CHECKING:
 
     from daemon.storage.database import Database
 
-_TAKE = "DELETE FROM login_links WHERE hash = ? AND expires_at > ? RETURNING workspace"
+_TAKE = "DELETE FROM login_links WHERE hash = ? AND expires_at > ? RETURNING workspace, user"
+_ADD = "INSERT INTO login_links(hash, workspace, expires_at, user) VALUES(?, ?, ?, ?)"
 _OPEN = (
-    "INSERT INTO browser_sessions(hash, id, workspace, created_at, expires_at) VALUES(?,?,?,?,?)"
+    "INSERT INTO browser_sessions(hash, id, workspace, user, created_at, expires_at)"
+    " VALUES(?,?,?,?,?,?)"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class BrowserSession:
-    """One signed-in browser; ``id`` may be shown."""
+    """One signed-in browser; ``id`` may be shown. ``user`` None: whoever has it, as the console."""
 
     id: str
     workspace: str
+    user: str | None
     created_at: int
     expires_at: int
 
@@ -34,13 +37,15 @@ class LoginStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add_link(self, digest: bytes, workspace: str, *, now: int, expires_at: int) -> None:
+    async def add_link(
+        self, digest: bytes, workspace: str, user: str | None, *, now: int, expires_at: int
+    ) -> None:
         """Write a link; its workspace must exist. Links that are too old go."""
 
         async def job(connection: aiosqlite.Connection) -> None:
             await changed(connection, "DELETE FROM login_links WHERE expires_at <= ?", (now,))
-            values = (digest, workspace, expires_at)
-            await changed(connection, "INSERT INTO login_links VALUES(?, ?, ?)", values)
+            values = (digest, workspace, expires_at, user)
+            await changed(connection, _ADD, values)
 
         await self._database.write(job)
 
@@ -54,8 +59,9 @@ class LoginStore:
             taken = list(await connection.execute_fetchall(_TAKE, (link, now)))
             if not taken:
                 return None
-            session = BrowserSession(session_id, taken[0]["workspace"], now, expires_at)
-            values = (cookie, session_id, session.workspace, now, expires_at)
+            workspace, user = taken[0]["workspace"], taken[0]["user"]
+            session = BrowserSession(session_id, workspace, user, now, expires_at)
+            values = (cookie, session_id, workspace, user, now, expires_at)
             await changed(connection, _OPEN, values)
             return session
 
@@ -75,7 +81,7 @@ class LoginStore:
 
     async def _one(self, column: str, value: bytes | str) -> BrowserSession | None:
         row = await self._database.one(
-            f"SELECT id, workspace, created_at, expires_at FROM browser_sessions WHERE {column} = ?",  # noqa: S608 - our own column
+            f"SELECT id, workspace, user, created_at, expires_at FROM browser_sessions WHERE {column} = ?",  # noqa: S608 - our own column
             (value,),
         )
         return BrowserSession(**dict(row)) if row else None

@@ -270,4 +270,10 @@ _PEOPLE = (
     ) STRICT, WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _METADATA, _PEOPLE)
+# Whom a browser signs in as: a member's `user`; null is the console.
+_SIGNED_IN_AS = (
+    "ALTER TABLE login_links ADD COLUMN user TEXT",
+    "ALTER TABLE browser_sessions ADD COLUMN user TEXT",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _METADATA, _PEOPLE, _SIGNED_IN_AS)

@@ -54,9 +54,10 @@ class Daemon:
         self.base = self.first_link.partition("/login/")[0]
         self._port = self.base.rpartition(":")[2]
 
-    def link(self) -> str:
-        """Return a new sign-in link."""
+    def link(self, user: str | None = None) -> str:
+        """Return a new sign-in link: of a member, or of the console."""
         command = [_ZAPD, "login-link", "--data-dir", str(self._data_dir)]
+        command += ["--user", user] if user else []
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         return done.stdout.strip()
 
@@ -99,10 +100,10 @@ class Visitor:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         return page
 
-    def console(self, **options: Any) -> Page:  # noqa: ANN401 - Playwright's
-        """Return a page that is signed in and has its stream."""
+    def console(self, user: str | None = None, **options: Any) -> Page:  # noqa: ANN401 - Playwright's
+        """Return a page that is signed in, as a member if one is named, and has its stream."""
         page = self.page(**options)
-        page.goto(self._daemon.link())
+        page.goto(self._daemon.link(user))
         expect(page.get_by_text("Live", exact=True)).to_be_visible()
         return page
 

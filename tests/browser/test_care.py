@@ -28,6 +28,23 @@ def test_a_claim_is_seen_by_the_other_agent_at_once(office: Office) -> None:
     expect(button(bruno, "Claim")).to_be_visible(timeout=AT_ONCE)
 
 
+def test_a_member_who_signed_in_by_a_link_is_that_person(visitor: Visitor, office: Office) -> None:
+    """Two of them are two colleagues; whose row ends is signed out."""
+    visitor.expect_refusals("403")
+    ana, bruno = (visitor.console(user) for user in ("ana", "bruno"))
+    for page in (ana, bruno):
+        open_chat(page, "Maria Souza")
+    button(ana, "Claim").click()
+    expect(fact(ana, "Assigned to")).to_contain_text("You")
+    expect(fact(bruno, "Assigned to")).to_contain_text("Ana Lima", timeout=AT_ONCE)
+    expect(bruno.locator("#add")).to_be_hidden()  # an agent adds no sessions
+    office.do("PATCH", "/v1/members/ana", active=False)
+    expect(ana.locator("#notice")).to_contain_text("no active member")
+    ana.reload()
+    expect(ana.get_by_role("heading", name="Sign in to zapd")).to_be_visible()
+    expect(bruno.get_by_text("Live", exact=True)).to_be_visible()
+
+
 def test_who_claims_second_is_told_who_was_first(visitor: Visitor, office: Office) -> None:
     """A sentence with the winner's name; what is so now is shown; what was typed is still there."""
     visitor.expect_refusals("409")

@@ -119,6 +119,18 @@ async def test_a_stream_ends_when_its_token_does(
     assert not await door.still_valid(stream)
 
 
+async def test_signing_out_ends_a_members_streams(door: Authenticator) -> None:
+    """As the console's; a browser that somebody else signed in goes on."""
+    (cookie, who), (_, other) = [
+        await door.logins.use_link(await door.logins.create_link("acme", name))
+        for name in ("ana", "bruno")
+    ]
+    assert await door.still_valid(who)
+    await door.logins.sign_out(cookie)
+    assert not await door.still_valid(who)
+    assert await door.still_valid(other)
+
+
 async def test_signing_out_ends_the_consoles_streams(door: Authenticator) -> None:
     """The stream of a deleted cookie session is over."""
     cookie, holder = await door.logins.use_link(await door.logins.create_link("acme"))

@@ -54,6 +54,17 @@ async def test_a_link_signs_in_once(logins: Logins) -> None:
     assert await refused(logins, token)
 
 
+async def test_a_link_signs_in_as_a_member(logins: Logins) -> None:
+    """The cookie is that person's, and opens nothing by itself: the member's row does."""
+    cookie, principal = await logins.use_link(await logins.create_link("acme", "ana"))
+    assert (principal.workspace, principal.subject, principal.kind) == ("acme", "ana", "cookie")
+    assert principal.is_user
+    assert principal.scopes == frozenset()
+    assert await logins.check(cookie) == principal
+    _, console = await logins.use_link(await logins.create_link("acme"))
+    assert (console.subject, console.is_user) == ("console", False)
+
+
 async def test_many_clicks_at_once_sign_in_once(logins: Logins) -> None:
     """A link is consumed atomically."""
     token = await logins.create_link("acme")

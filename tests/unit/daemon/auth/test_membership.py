@@ -16,6 +16,7 @@ from daemon.metadata.models import Member, Role
 ANA = str(uuid4())
 TOKEN = Principal("acme", "eva", frozenset({Scope.READ}), "jwt", "jwt:x:acme:eva")
 USER = Principal("acme", ANA, frozenset(), "jwt", f"supabase:acme:{ANA}:key")
+BROWSER = Principal("acme", ANA, frozenset(), "cookie", "person:1")
 KEY = Principal("acme", "eva", frozenset({Scope.READ}), "api_key", "key:1")
 
 
@@ -38,10 +39,11 @@ def member(user: str = ANA, role: Role = Role.AGENT, workspace: str = "acme") ->
     return Member(workspace=workspace, user=user, role=role, version=1)
 
 
+@pytest.mark.parametrize("user", [USER, BROWSER])
 @pytest.mark.parametrize("role", Role)
-def test_a_supabase_users_scopes_come_with_the_role(role: Role) -> None:
-    """The token names none."""
-    who = members(member(role=role)).admit(USER, None)
+def test_the_scopes_of_who_has_none_come_with_the_role(role: Role, user: Principal) -> None:
+    """A Supabase user's token names none, nor does a link that a member signed in by."""
+    who = members(member(role=role)).admit(user, None)
     assert who.scopes == widen(ROLE_SCOPES[role])
     assert who.may(Scope.READ)
     assert who.may(Scope.SEND, Scope.METADATA) == (role is not Role.VIEWER)
@@ -66,11 +68,11 @@ def test_the_sessions_of_a_member_are_all_that_it_sees() -> None:
 
 
 def test_only_active_members_come_in() -> None:
-    """A token of the workspace's secret without a row does; a Supabase user without one not."""
+    """A token of the workspace's secret without a row does; who has no scopes without one not."""
     inactive = members(changed(member("eva"), active=False), changed(member(), active=False))
-    assert {code(inactive, TOKEN), code(inactive, USER)} == {"not_a_member"}
+    assert {code(inactive, who) for who in (TOKEN, USER, BROWSER)} == {"not_a_member"}
     assert members().admit(TOKEN, None) == TOKEN
-    assert code(members(), USER) == "not_a_member"
+    assert {code(members(), who) for who in (USER, BROWSER)} == {"not_a_member"}
     assert code(Memberships(Nobody()), USER) == "not_a_member"
     elsewhere = members(member(workspace="beta"))
     assert code(elsewhere, USER) == "not_a_member"

@@ -11,6 +11,9 @@ import pytest
 from daemon.auth.authenticator import Authenticator
 from daemon.auth.scopes import Scope
 from daemon.clock import SystemClock
+from daemon.metadata.models import SYSTEM, Member, Role
+from daemon.metadata.port import Change
+from daemon.metadata.sqlite import SqliteMetadata
 from daemon.storage.data_dir import DaemonLock
 from daemon.storage.database import Database
 from daemon.storage.meta import BASE_URL, Meta
@@ -148,6 +151,22 @@ async def test_a_login_link_signs_in(at: tuple[str, str], data_dir: Path) -> Non
     door = Authenticator.over(database, SystemClock())
     _, holder = await door.logins.use_link(second.out.strip().rpartition("/")[2])
     assert holder.workspace == "default"
+    await database.close()
+
+
+async def test_a_login_link_signs_in_as_a_member(at: tuple[str, str], data_dir: Path) -> None:
+    """Only as one who is there and active: any other would be let in to nothing."""
+    first = await run("login-link", "--user", "ana", *at)
+    assert (first.code, first.out) == (1, "")
+    assert "no active member 'ana'" in first.err
+    database = await Database.open(data_dir)
+    row = Member(workspace="default", user="ana", role=Role.AGENT, actor=SYSTEM)
+    await SqliteMetadata(database, SystemClock()).write([Change(row, "member.added")])
+    link = (await run("login-link", "--user", "ana", *at)).out.strip()
+    _, holder = await Authenticator.over(database, SystemClock()).logins.use_link(
+        link.rpartition("/")[2]
+    )
+    assert (holder.workspace, holder.subject) == ("default", "ana")
     await database.close()
 
 

@@ -241,6 +241,8 @@ async def test_an_older_backup_is_brought_up(data_dir: Path, target: Path) -> No
             raw.execute(f"DROP TABLE {table}")
         for table in ("members", "supabase_workspaces", "jobs", "backups"):
             raw.execute(f"DROP TABLE {table}")
+        for table in ("login_links", "browser_sessions"):
+            raw.execute(f"ALTER TABLE {table} DROP COLUMN user")
         raw.execute("PRAGMA user_version = 1")
     keep(data_dir, target)
     put_back(data_dir, target)
