@@ -113,7 +113,8 @@ class Settings:
         _MEMORY,
         Size("1MiB", "16TiB"),
         "6GiB",
-        "What all caches together may hold, the rings of the streams included.",
+        "What all caches together may hold, the rings of the streams included; history in SQLite "
+        "takes up to 128 MiB beside them.",
     )
     chat_max_bytes: int = _row(
         _MEMORY, Size("16KiB", "4GiB"), "4MiB", "What the messages of one chat may hold."
