@@ -89,10 +89,16 @@ class Waiting:
         self._places[("asked", id(asked))] = (asked, 0, None)
 
     def take(self, most: int, most_bytes: int) -> Places:
-        """Take the oldest places out; they weigh until they are released or given back."""
+        """Take the oldest places out; they weigh until they are released or given back.
+
+        They end with no move: the row of the chat that it moves into stands right behind it, and
+        counts what the old one did.
+        """
         taken: Places = []
         nbytes = 0
-        while self._places and len(taken) < most and nbytes < most_bytes:
+        while self._places and (
+            (len(taken) < most and nbytes < most_bytes) or taken[-1][0][-1] == "divide"
+        ):
             item = self._places.popitem(last=False)
             nbytes += item[1][1]
             taken.append(item)

@@ -110,6 +110,8 @@ class Inbox:
             if row.last is None or entry.at >= row.last.at:
                 row.last = entry
             row.unread += counts
+        if counts:
+            self._memory.counted(row.ref, self._mark)
         self._memory.keep(entry)  # after its row: one that is kept is counted
         return row
 
@@ -193,6 +195,7 @@ class Inbox:
         if row is not None and row.unread:
             with self._memory.chats.unindexed(row):
                 row.unread = 0 if count is None else max(0, row.unread - count)
+            self._memory.uncounted(ref, count)
             self._publisher.chat("chat_updated", row)
 
     def _typing(self, key: SessionKey, event: e.TypingChanged, now: int) -> None:

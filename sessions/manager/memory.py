@@ -71,9 +71,10 @@ class Memory:
     def __init__(self, settings: MemorySettings, keeper: Keeper | None = None) -> None:
         """Share the budget out. With a ``keeper`` that keeps, more is known than is here."""
         self.keeper: Keeper = keeper or NoKeeper()
-        #: Rows that were made although nobody could read what is kept of the chat. Such a row is
-        #: not kept itself until it is joined to what there was.
-        self.partial: set[ChatRef] = set()
+        #: Rows that were made although nobody could read what is kept of the chat, with the marks
+        #: of the messages that they count. Such a row is not kept itself until it is joined to
+        #: what there was, which may count some of them.
+        self.partial: dict[ChatRef, list[int]] = {}
         self._marks: dict[SessionKey, int] = {}
         self._watchers: dict[int, set[object]] = {}
         self.chats = ChatCache(settings.budget * CHATS_SHARE // 100, self._changed)
@@ -93,7 +94,7 @@ class Memory:
     def begins_late(self, row: ChatRow, now: int) -> None:
         """Say of a row that is made for a chat there was before that its past is not here."""
         if self.keeper.keeps and not self.chats.is_whole:
-            self.partial.add(row.ref)
+            self.partial[row.ref] = []
             row.cold_before = now
         else:
             row.evicted_before = now
@@ -130,10 +131,22 @@ class Memory:
     def _changed(self, row: ChatRow) -> None:
         self._touched(row.ref)
         mark = self._marks.get(row.ref.key, 0)
-        if not is_within(row.mark, mark):  # what is read again counts no less than before
+        if mark and not is_within(row.mark, mark):  # what is read again counts no less than before
             row.mark = mark
         if row.ref not in self.partial:
             self.keeper.chat(row)
+
+    def counted(self, ref: ChatRef, mark: int) -> None:
+        """Note that the chat's row counts the message of this mark."""
+        marks = self.partial.get(ref)
+        if marks is not None:
+            marks.append(mark)
+
+    def uncounted(self, ref: ChatRef, count: int | None) -> None:
+        """Note that the chat's row counts the first ``count`` of its messages (None: all) no more."""
+        marks = self.partial.get(ref)
+        if marks is not None:
+            del marks[:count]
 
     def row(self, ref: ChatRef) -> ChatRow | None:
         """Return the chat's row."""
@@ -164,7 +177,8 @@ class Memory:
             self.chats.remove(ref)
         for old in [old for old in self._aliases if old.key == key]:
             del self._aliases[old]
-        self.partial.difference_update([ref for ref in self.partial if ref.key == key])
+        for ref in [ref for ref in self.partial if ref.key == key]:
+            del self.partial[ref]
 
     def usage(self) -> dict[str, Usage]:
         """Return the figures of each cache by its name."""

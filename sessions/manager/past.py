@@ -16,7 +16,7 @@ from sessions.cache.chats import ChatRow
 from sessions.cache.messages import Entry, placed
 from sessions.ids import ChatRef, SessionKey
 from sessions.keeper import KeeperFailed, PastChat, PastMessage
-from sessions.manager.memory import Memory
+from sessions.manager.memory import Memory, is_within
 from sessions.ports import Annotations
 
 log = logging.getLogger("zapd.sessions")
@@ -196,21 +196,22 @@ class Past:
 
     def _complete(self, ref: ChatRef, kept: PastChat | None) -> None:
         row = self._memory.chats.look(ref)
-        self._memory.partial.discard(ref)
+        marks = self._memory.partial.pop(ref, [])
         if row is None:
             return
         with self._memory.chats.unindexed(row):
             if kept is not None:
-                _join(row, self.row_of(kept))
+                again = sum(is_within(kept.mark, mark) for mark in marks)
+                _join(row, self.row_of(kept), again)
             else:
                 row.cold_before, row.evicted_before = None, row.cold_before
 
 
-def _join(row: ChatRow, before: ChatRow) -> None:
-    """Add to a row that was made anew what it had before."""
+def _join(row: ChatRow, before: ChatRow, again: int) -> None:
+    """Add to a row that was made anew what it had before; both count ``again`` of its messages."""
     row.pn, row.lid = row.pn or before.pn, row.lid or before.lid
     row.name, row.picture_id = row.name or before.name, row.picture_id or before.picture_id
-    row.unread += before.unread
+    row.unread += max(0, before.unread - again)
     row.updated_at = max(row.updated_at, before.updated_at)
     row.archived, row.pinned = row.archived or before.archived, row.pinned or before.pinned
     row.muted_until = row.muted_until or before.muted_until

@@ -120,6 +120,18 @@ def test_batches_are_bounded_by_count_and_bytes() -> None:
     assert len(waiting.take(100, 1)) == 1
 
 
+def test_a_batch_does_not_end_between_a_move_and_the_row_behind_it() -> None:
+    """Killed there, what the old chat counted would be gone and counted by nobody."""
+    waiting = Waiting(ROOM)
+    put(waiting, "m1")
+    waiting.divide(Moved(LID, CHAT))
+    waiting.chat(CHAT, chat)
+    put(waiting, "m2")
+    assert taken(waiting, 1) == [message("m1")]
+    assert taken(waiting, 1) == [Moved(LID, CHAT), chat()]
+    assert taken(waiting, 1) == [message("m2")]
+
+
 def test_what_is_given_back_is_first_again() -> None:
     """In its old order; what is newer of the same keeps its state and gets the earlier place."""
     waiting = Waiting(ROOM)

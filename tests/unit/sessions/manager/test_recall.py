@@ -173,6 +173,35 @@ async def test_a_row_that_was_kept_before_its_message_counts_it_once(scene: Kept
     assert (await scene.chat())["unread"] == 5
 
 
+async def test_a_row_that_changed_before_its_message_came_again_counts_it_once(
+    scene: KeptScene,
+) -> None:
+    """A contact's name that is learned first has no place in the journal, and changes the row."""
+    scene.keeper.forgets_message("w", message_id("4"))
+    await scene.restart()
+    scene.come(contact(name="Ana Maria"))
+    await scene.settled()
+    assert (await scene.chat())["name"] == "Ana Maria"
+    scene.come(message("4", NOW + 4000), scene.newest_mark)
+    await scene.settled()
+    assert (await scene.chat())["unread"] == 5
+
+
+async def test_a_row_made_while_nothing_can_be_read_counts_no_message_twice(
+    scene: KeptScene,
+) -> None:
+    """Told again after a kill, it is in the kept row's count already; a new one is not."""
+    scene.keeper.forgets_message("w", message_id("4"))
+    await scene.restart()
+    scene.keeper.is_broken = True
+    scene.come(message("4", NOW + 4000), scene.newest_mark)
+    await scene.take(message("5", NOW + 5000))
+    assert (await scene.chat())["unread"] == 2
+    scene.keeper.is_broken = False
+    await scene.manager.past.mend()
+    assert (await scene.chat())["unread"] == 6
+
+
 async def test_reading_elsewhere_is_not_applied_twice(scene: KeptScene) -> None:
     """Told again after a kill, it would take what came after it from the count."""
     await scene.take(READ, message("5", NOW + 5000))
