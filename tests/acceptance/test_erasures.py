@@ -141,11 +141,20 @@ async def test_backups_and_what_was_set_aside_are_named(
     aside = daemon.data_dir / "before-restore-20260101-000000"
     aside.mkdir()
     (aside / "zapd.db").write_bytes(b"old 5511999990000")
+    (daemon.data_dir / "history.db.damaged-1").write_bytes(b"what cannot be read")
+    (daemon.data_dir / "history-spill").mkdir(exist_ok=True)
+    (daemon.data_dir / "history-spill" / "0000000001.damaged").write_bytes(b"nor this")
     report = (await erased(admin, ANA))["report"]
     (backup,) = report["backups"]
     assert backup["file"] == str(file)
     assert backup["made_at"].endswith("Z")
-    assert report["copies"] == [aside.name]
+    assert [copy["file"] for copy in report["copies"]] == [
+        aside.name,
+        "history-spill/0000000001.damaged",
+        "history.db.damaged-1",
+    ]
+    assert all(copy["written_at"].endswith("Z") for copy in report["copies"])
+    assert all("Delete it" in copy["user_action"] for copy in report["copies"])
     assert report["found_still"] == [{"file": f"{aside.name}/zapd.db", "times": 1}]
 
 

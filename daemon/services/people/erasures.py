@@ -14,10 +14,10 @@ from daemon.services.engine import Engine
 from daemon.services.jobs import Doer, JobFailed, Jobs, TryLater, Work, nothing
 from daemon.services.metadata import Metadata
 from daemon.services.people.addresses import Addresses
+from daemon.services.people.copies import set_aside
 from daemon.services.people.erasing import Places, SessionEraser, find_in, joined
 from daemon.services.people.exports import Exports, allowed, check_person
 from daemon.storage.backups import backups
-from daemon.storage.data_dir import ASIDE
 from daemon.storage.failures import StorageError, from_os
 from daemon.storage.jobs import Job, JobStore
 from sessions.ids import SessionKey, jid_user
@@ -26,7 +26,6 @@ from sessions.models import iso
 KIND = "erasure"
 MOST_OPEN = 100  # erasures of a workspace that wait or run
 PAUSE = 60.0  # seconds before what cannot be reached is asked again
-_DAMAGED = ".damaged-"
 
 STAYS = (
     "What others wrote about the person, and what colleagues wrote of them in other chats' notes.",
@@ -159,13 +158,13 @@ class Erasures:
     async def _forget_contact(self, work: Work) -> None:
         """Take the contact out of this job, and of others that failed to erase it."""
         workspace, request = work.job.workspace, work.job.request
-        copies = await asyncio.to_thread(_copies, self._data_dir)
+        copies = await asyncio.to_thread(set_aside, self._data_dir)
         made = await backups(self._places.database)
         report = work.job.report | {
             "sessions": request["sessions"],
             "stays": list(STAYS),
             "backups": [{"file": each.file, "made_at": iso(each.made_at)} for each in made],
-            "copies": copies,
+            "copies": [copy._asdict() for copy in copies],
         }
         for job in await self._store.of_workspace(workspace, KIND):
             if job.state == "failed" and job.request.get("contact") == request["contact"]:
@@ -175,12 +174,6 @@ class Erasures:
 
 def _named(left: dict[str, int]) -> list[dict[str, Any]]:
     return [{"file": file, "times": times} for file, times in left.items()]
-
-
-def _copies(data_dir: Path) -> list[str]:
-    """Return what a restore or a damaged file left beside: they are not looked into."""
-    names = (path.name for path in data_dir.iterdir())
-    return sorted(name for name in names if ASIDE in name or _DAMAGED in name)
 
 
 def _visible(who: Principal, job: Job) -> bool:
