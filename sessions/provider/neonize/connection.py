@@ -134,7 +134,8 @@ class Connection:
         """
         if await self._calls.make_within(CALL_PATIENCE, self._core.disconnect) is None:
             return False
-        if not self._line.is_connected:  # nothing comes over a line that is down
+        # The core's word, not the line's: what came with the login may flow before we took that.
+        if not self._core.is_up:
             return True
         loop = asyncio.get_running_loop()
         end = loop.time() + QUIET_AT_MOST

@@ -167,6 +167,29 @@ async def test_a_stop_loses_nothing(
         assert texts(messages(worker)) == list(range(1000))
 
 
+async def test_a_stop_right_after_the_login_loses_nothing(
+    whatsapp: LoopbackWhatsApp, phone: Phone, alice: Contact, tmp_path: Path
+) -> None:
+    """What waited at the server flows before we have taken that the login was accepted."""
+    module = "tests.unit.sessions.provider.neonize.hasty_worker"
+    late = ("--callback-seconds", "0.005", "--login-seconds", "0.4")
+    command = [sys.executable, "-m", module, *late, *whatsapp.worker_command()[2:]]
+    async with Worker.running(command) as worker:
+        await paired(worker, phone, tmp_path)
+        await worker.ask(c.Stop())
+        nodes = alice.encrypt_texts(phone, map(str, range(400)))
+        await phone.deliver(nodes)
+        await worker.start(tmp_path)
+        await phone.until(lambda: not phone.acked.isdisjoint(node.text("id") for node in nodes))
+        await worker.ask(c.Stop())
+        assert worker.take(e.Connected) is None
+        assert len(messages(worker)) < len(nodes)
+        await worker.start(tmp_path)
+        while not messages(worker) or nodes[-1].text("id") != messages(worker)[-1].wa_id:
+            await asyncio.sleep(0.01)
+        assert texts(messages(worker)) == list(range(400))
+
+
 async def test_nothing_is_told_again_after_a_clean_end(
     whatsapp: LoopbackWhatsApp, phone: Phone, alice: Contact, tmp_path: Path
 ) -> None:
