@@ -32,7 +32,8 @@ def add_session(page: Page, name: str, provider: str = "Sandbox") -> Locator:
 def pair(page: Page, name: str) -> Locator:
     """Add a sandbox session and let its phone scan what is seen; return its card."""
     it = add_session(page, name)
-    expect(it.locator("[data-part=qr]")).to_be_visible()  # asked for later, there is no code any more
+    # Asked for later than the scan, the page would find no code any more.
+    expect(it.locator("[data-part=qr]")).to_be_visible()
     it.get_by_role("button", name="Scan (sandbox phone)").click()
     expect(state(page, name)).to_have_text("Connected")
     return it
