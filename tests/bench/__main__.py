@@ -17,9 +17,11 @@ SUBCOMMANDS = (
     "history",
     "inbound",
     "journal",
+    "kills",
     "live",
     "sessions",
     "memory",
+    "pages",
     "reconnects",
     "stream",
 )

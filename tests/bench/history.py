@@ -3,7 +3,7 @@
 A whole daemon tells 20 streams 200 events a second while 200,000 messages are handed to a history
 beside it and written into SQLite, search index included. Beside it, in turns, the same without
 anything to write: these machines stall by themselves. Then a past of a million messages is made,
-and searched as people do.
+and searched as people do; and a whole daemon starts on such a past.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from daemon.history.models import SearchQuery
 from daemon.history.sqlite import SqliteHistory
-from tests.bench import cores
+from tests.bench import cores, history_start
 from tests.bench.child import child
 from tests.bench.figures import Figure, Report, at_least, at_most
 from tests.bench.marks import MarkReader, read_events
-from tests.bench.past import Past
+from tests.bench.past import CHATS, Past
 
 STREAMS = 20
 CALM = 4.0  # seconds
@@ -36,19 +37,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--messages", type=int, default=200_000, help="to flush, each round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--per-second", type=int, default=200, help="events told meanwhile")
-    parser.add_argument("--past", type=int, default=1_000_000, help="messages to search in")
+    parser.add_argument(
+        "--past", type=int, default=1_000_000, help="messages to search in and to start on"
+    )
     parser.add_argument("--searches", type=int, default=500)
+    parser.add_argument("--chats", type=int, default=CHATS, help="to start on")
+    parser.add_argument("--starts", type=int, default=2, help="of each kind")
+    parser.add_argument("--only", choices=PARTS, help="measure no more than this")
 
 
 def run(options: argparse.Namespace) -> Report:
     """Measure."""
-    with tempfile.TemporaryDirectory() as folder:
-        flushed = asyncio.run(_flushes(Path(folder) / "daemon", options))
-        searched = asyncio.run(_searches(Path(folder) / "past", options))
-    title = (
-        f"{options.messages:,} messages into history under live streams, {options.past:,} searched"
-    )
-    return Report(title, [*flushed, *searched])
+    figures: list[Figure] = []
+    for part in [options.only] if options.only else PARTS:
+        with tempfile.TemporaryDirectory() as folder:
+            figures += asyncio.run(PARTS[part](Path(folder) / "data", options))
+    title = f"History: {options.messages:,} messages flushed, and a past of {options.past:,}"
+    return Report(title, figures)
 
 
 async def _flushes(data: Path, options: argparse.Namespace) -> list[Figure]:
@@ -109,9 +114,9 @@ async def _searches(data: Path, options: argparse.Namespace) -> list[Figure]:
     took: dict[str, list[float]] = {}
     found = 0
     for kind, words, chat in past.queries(options.searches):
-        query = SearchQuery("acme", words, chat=chat, limit=LIMIT)
+        query = SearchQuery("acme", words, chats=(chat,) if chat else None, limit=LIMIT)
         begun = time.perf_counter()
-        found += len(await store.search(query))
+        found += len((await store.search(query)).found)
         took.setdefault(kind, []).append((time.perf_counter() - begun) * 1000)
     await store.close()
     if found < options.searches:
@@ -125,3 +130,14 @@ async def _searches(data: Path, options: argparse.Namespace) -> list[Figure]:
         Figure("the past, written alone", [options.past / spent], "rows/s"),
         Figure("a message on disk", [size / options.past], "bytes"),
     ]
+
+
+async def _starts(data: Path, options: argparse.Namespace) -> list[Figure]:
+    return await history_start.measure(data, options.past, options.chats, options.starts)
+
+
+PARTS: dict[str, Callable[[Path, argparse.Namespace], Coroutine[None, None, list[Figure]]]] = {
+    "flush": _flushes,
+    "search": _searches,
+    "start": _starts,
+}

@@ -1,43 +1,39 @@
-"""How ``crash`` judges: a loss that the engine's channel does not explain is never forgiven."""
+"""How a loss is judged: what the engine's channel does not explain is never forgiven."""
 
 from __future__ import annotations
 
-from tests.bench.crash import CHANNEL, CHATS, Kill, judge
-
-
-def _kill(handed: int, told: int) -> Kill:
-    return Kill(handed, told, kept=set(), rescued=0, seconds=1.0)
+from tests.bench.losses import CHANNEL, CHATS, judge
 
 
 def test_nothing_lost() -> None:
     """All came, in order, once."""
-    found = judge(6, range(6), [_kill(handed=2, told=3)], set(range(6)))
+    found = judge(6, range(6), [2], set(range(6)))
     assert (found.in_channel, found.past_channel) == ([0], 0)
     assert (found.acknowledged, found.twice, found.out_of_order) == (0, 0, 0)
 
 
 def test_what_follows_the_last_that_was_handed_on_was_in_the_channel() -> None:
     """Killed after 2; 3 and 4 never came, and the server had been told that they did."""
-    found = judge(8, [0, 1, 2, 5, 6, 7], [_kill(handed=2, told=3)], set(range(8)))
+    found = judge(8, [0, 1, 2, 5, 6, 7], [2], set(range(8)))
     assert (found.in_channel, found.past_channel, found.acknowledged) == ([2], 0, 2)
 
 
 def test_what_the_journal_had_must_come() -> None:
     """Told up to 2, journaled up to 4: those two are not the channel's."""
-    found = judge(8, [0, 1, 2, 5, 6, 7], [_kill(handed=4, told=3)], set(range(8)))
+    found = judge(8, [0, 1, 2, 5, 6, 7], [4], set(range(8)))
     assert (found.in_channel, found.past_channel) == ([0], 2)
 
 
 def test_a_gap_behind_what_the_next_worker_told_is_no_kills() -> None:
     """Killed after 2, 3 came with the next worker, 4 did not."""
-    found = judge(8, [0, 1, 2, 3, 5, 6, 7], [_kill(handed=2, told=3)], set(range(8)))
+    found = judge(8, [0, 1, 2, 3, 5, 6, 7], [2], set(range(8)))
     assert (found.in_channel, found.past_channel) == ([0], 1)
 
 
 def test_a_channel_holds_no_more_than_it_does() -> None:
     """One more than it holds is lost past it."""
     count = CHANNEL + 2
-    found = judge(count, [0], [_kill(handed=0, told=1)], set())
+    found = judge(count, [0], [0], set())
     assert (found.in_channel, found.past_channel) == ([CHANNEL], 1)
 
 
