@@ -193,7 +193,7 @@ class Runtime:
     def _search(self) -> Search:
         history = self.remembering.history if self.remembering else None
         past = Remembered(history.store, history.flusher) if history else None
-        return Search(self.engine.ref, self.manager.memory, past)
+        return Search(self.engine, self.manager.memory, past)
 
     def _people(self, known: SqliteKnownChats) -> People:
         return People(

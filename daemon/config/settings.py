@@ -114,7 +114,7 @@ class Settings:
         Size("1MiB", "16TiB"),
         "6GiB",
         "What all caches together may hold, the rings of the streams included; history in SQLite "
-        "takes up to 128 MiB beside them.",
+        "takes up to 160 MiB beside them.",
     )
     chat_max_bytes: int = _row(
         _MEMORY, Size("16KiB", "4GiB"), "4MiB", "What the messages of one chat may hold."

@@ -25,6 +25,7 @@ log = logging.getLogger("zapd.history")
 
 _DAY_MS = 86_400_000
 _PRUNE_SECONDS = 60.0
+_OPEN_SECONDS = 20.0  # of a start; a large file of an earlier zapd takes longer
 _ERASE_SECONDS = 600.0  # for what waits to be written first
 _SWITCH_SECONDS = 0.001
 _SUPABASE = "daemon.history.supabase"
@@ -132,7 +133,10 @@ async def _store(settings: Settings) -> HistoryStore:
         return remote
     store = SqliteHistory(settings.data_dir)
     try:
-        await store.ready()
+        async with asyncio.timeout(_OPEN_SECONDS):
+            await store.ready()
     except HistoryFailed as error:
         log.error("%s %s", error, error.user_action or "")  # noqa: TRY400 - a sentence, not a bug
+    except TimeoutError:
+        log.warning("%s is not ready yet: zapd starts without it for now", store.path.name)
     return store

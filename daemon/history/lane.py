@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from daemon.history.failures import check_version, is_corrupt, translated
 from daemon.history.port import HistoryFailed
-from daemon.history.schema import DDL, VERSION
+from daemon.history.schema import DDL, UPGRADES, VERSION
 from daemon.storage.data_dir import prepare, private_file
 
 log = logging.getLogger("zapd.history")
@@ -44,10 +44,18 @@ class Lane:
     """Does work on its thread, one after the other, on its connection."""
 
     def __init__(
-        self, path: Path, name: str, mend: Callable[[sqlite3.Error], None] | None = None
+        self,
+        path: Path,
+        name: str,
+        mend: Callable[[sqlite3.Error], None] | None = None,
+        cache_kib: int = _CACHE_KIB,
     ) -> None:
-        """Only a lane with ``mend`` writes; that is called where the file is damaged."""
+        """Only a lane with ``mend`` writes; that is called where the file is damaged.
+
+        SQLite keeps up to ``cache_kib`` of the file in memory for it.
+        """
         self.path = path
+        self._cache_kib = cache_kib
         self._mend = mend
         self._thread = ThreadPoolExecutor(1, name)
         self._connection: sqlite3.Connection | None = None
@@ -101,7 +109,9 @@ class Lane:
             self.drop()
         if self._connection is None:
             private_file(prepare(self.path.parent) / self.path.name)
-            self._connection = connect(self.path, writes=self._mend is not None)
+            self._connection = connect(
+                self.path, writes=self._mend is not None, cache_kib=self._cache_kib
+            )
             self._inode = self._identity()
         return self._connection
 
@@ -113,13 +123,13 @@ class Lane:
         return (found.st_dev, found.st_ino)
 
 
-def connect(path: Path, *, writes: bool) -> sqlite3.Connection:
+def connect(path: Path, *, writes: bool, cache_kib: int = _CACHE_KIB) -> sqlite3.Connection:
     """Open the file, with its tables; used by one thread at a time. Raises ``sqlite3.Error``."""
     connection = sqlite3.connect(
         path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
-        connection.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
+        connection.execute(f"PRAGMA cache_size = {-cache_kib}")
         made = _version(connection) == VERSION
         if writes or not made:
             for name, value in _OF_WRITER:
@@ -141,7 +151,20 @@ def _make(connection: sqlite3.Connection, path: Path) -> None:
     if found == 0:
         for statement in DDL:
             connection.execute(statement)
+    elif found < VERSION:
+        _upgrade(connection, path, found)
     connection.execute("COMMIT")
+
+
+def _upgrade(connection: sqlite3.Connection, path: Path, found: int) -> None:
+    log.warning(
+        "%s is of an earlier zapd: it is brought up to date, some 15 s a million messages",
+        path.name,
+    )
+    for version in range(found, VERSION):
+        for statement in UPGRADES[version]:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _version(connection: sqlite3.Connection) -> int:

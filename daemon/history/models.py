@@ -88,18 +88,29 @@ class Found(NamedTuple):
     snippet: str
 
 
+class Searched(NamedTuple):
+    """What a search found, newest first.
+
+    All down to ``end`` (included) was looked at; None: all there is. So a page may be short.
+    """
+
+    found: list[Found]
+    end: Place | None
+
+
 class SearchQuery(NamedTuple):
     """What is looked for. ``sessions`` None: all of the workspace (the token's, never the query's).
 
-    ``words`` must all be in the text, accents and case aside, the last one as a beginning. Newest
-    first; ``after`` is the place of the page before's last.
+    ``words`` must all be in the text, accents and case aside, the last one as a beginning.
+    ``chats`` and ``senders`` are one chat's and one person's addresses: any of them. Newest first;
+    ``after`` is where the page before ended.
     """
 
     workspace: str
     words: tuple[str, ...]
     sessions: frozenset[str] | None = None
-    chat: ChatRef | None = None
-    sender: str | None = None
+    chats: tuple[ChatRef, ...] | None = None
+    senders: tuple[str, ...] | None = None
     type: str | None = None
     since: int | None = None
     until: int | None = None

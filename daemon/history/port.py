@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from daemon.history.models import (
-    Found,
     Place,
     Record,
+    Searched,
     SearchQuery,
     StoredChat,
     StoredContact,
@@ -124,8 +124,11 @@ class HistoryStore(Protocol):
         """Return those of the contacts that there are; in no order."""
         ...
 
-    async def search(self, query: SearchQuery) -> list[Found]:
-        """Return messages with all the words, newest first."""
+    async def search(self, query: SearchQuery) -> Searched:
+        """Return messages with all the words, newest first.
+
+        Of what takes too long, it returns what was found so far and how far it came.
+        """
         ...
 
     async def erase_contact(self, key: SessionKey, jids: frozenset[str]) -> dict[str, int]:

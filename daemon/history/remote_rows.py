@@ -116,7 +116,7 @@ def message_of(row: Sequence[Any], workspace: str) -> tuple[Place, StoredMessage
 
 def chat_of(row: Sequence[Any]) -> StoredChat:
     """Return the chat of ``private.history_chat``."""
-    return StoredChat(ChatRef(*row[:3]), *row[3:12])
+    return StoredChat(ChatRef(*row[:3]), *row[3:12])._replace(mark=int(row[12]))
 
 
 def contact_of(row: Sequence[Any]) -> StoredContact:
@@ -142,6 +142,7 @@ def _message_row(message: StoredMessage) -> Row:
 
 def _chat_row(chat: StoredChat) -> Row:
     row = {**chat_key(chat.ref), **dict(zip(_CHAT_COLUMNS, chat[1:-1], strict=True))}
+    row["mark"] = str(chat.mark)  # up to 2**61: as a number, JavaScript would round it
     if chat.name is not None:
         row["name"] = chat.name.replace("\x00", "")
     return row

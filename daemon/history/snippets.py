@@ -1,27 +1,24 @@
-"""Cuts a snippet out of a text and marks what was looked for, where no database does it.
+"""Cuts a snippet out of a text and marks what was looked for.
 
-The words are told apart and folded as the index does: letters and digits belong together, case
-and accents do not count.
+What a word is and how it is folded, the alphabet of the index says: what is marked is what was found.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
+
+from daemon.history.alphabet import Alphabet
 
 TOKENS = 24
 _BEFORE = 6  # words that are shown before the first that was found
-_WORD = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")
-_ACCENT = re.compile(r"[\u0300-\u036f]")
 _OPEN, _CLOSE, _MORE = "\x02", "\x03", "…"
 
 
-def snippet(text: str, words: Sequence[str]) -> str:
+def snippet(text: str, words: Sequence[str], alphabet: Alphabet) -> str:
     """Return some words of the text around the first that was found, all those found marked."""
-    tokens = list(_WORD.finditer(text))
-    folded = [_fold(token.group()) for token in tokens]
-    phrases = [_fold_all(word) for word in words]
+    tokens = alphabet.words(text)
+    folded = [token.folded for token in tokens]
+    phrases = [alphabet.fold(word).split() for word in words]
     marks = [mark for i in range(len(tokens)) if (mark := _mark(folded, i, phrases))]
     first = marks[0][0] if marks else 0
     begin = max(0, min(first - _BEFORE, len(tokens) - TOKENS))
@@ -30,10 +27,10 @@ def snippet(text: str, words: Sequence[str]) -> str:
         (_MORE if begin else "")
         + _marked(
             text,
-            tokens[begin].start() if begin else 0,
-            tokens[end - 1].end() if end < len(tokens) else len(text),
+            tokens[begin].start if begin else 0,
+            tokens[end - 1].end if end < len(tokens) else len(text),
             [
-                (tokens[start].start(), tokens[stop - 1].end())
+                (tokens[start].start, tokens[stop - 1].end)
                 for start, stop in marks
                 if begin <= start and stop <= end
             ],
@@ -65,11 +62,3 @@ def _marked(text: str, start: int, stop: int, marks: Sequence[tuple[int, int]]) 
             parts += [text[at:begin], _OPEN, text[begin:end], _CLOSE]
             at = end
     return "".join([*parts, text[at:stop]])
-
-
-def _fold_all(word: str) -> list[str]:
-    return [_fold(token.group()) for token in _WORD.finditer(word)]
-
-
-def _fold(token: str) -> str:
-    return _ACCENT.sub("", unicodedata.normalize("NFKD", token)).lower()

@@ -1,7 +1,8 @@
 """History in a SQLite file of its own, ``history.db`` in the data directory.
 
 Of its own, since its checkpoints move megabytes: in the database of sends and keys they would
-stall what must be quick. One thread writes, one reads; the event loop never waits for the disk.
+stall what must be quick. One thread writes, one reads, two search: a search may take long, and no
+page waits for it. The event loop never waits for the disk.
 ``synchronous = NORMAL``: a commit outlives a killed process, not always a power cut.
 """
 
@@ -21,16 +22,17 @@ from daemon.history.failures import is_corrupt_index
 from daemon.history.lane import Lane, set_aside
 from daemon.history.models import (
     Dropped,
-    Found,
     Moved,
     Place,
     Record,
+    Searched,
     SearchQuery,
     StoredChat,
     StoredContact,
     StoredMessage,
 )
-from daemon.history.searching import find
+from daemon.history.searchers import Searchers
+from daemon.history.searching import Watch
 from daemon.history.writing import Writer
 from sessions.ids import ChatRef, SessionKey
 
@@ -38,6 +40,7 @@ log = logging.getLogger("zapd.history")
 T = TypeVar("T")
 
 FILE = "history.db"
+_WATCH = Watch()
 _READ_BATCH = 2000
 
 _BY_ID = (
@@ -54,17 +57,19 @@ class SqliteHistory:
     and a new one begun, then and whenever a write meets the damage: the log says so.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, watch: Watch = _WATCH) -> None:
+        """``watch`` tells searches when to end."""
         self.path = data_dir / FILE
         self._writing = Lane(self.path, "history-write", self._mend)
         self._reading = Lane(self.path, "history-read")
+        self._searchers = Searchers(self.path, watch)
         self._hand: Writer | None = None
         self._notice: str | None = None
 
     @classmethod
-    async def open(cls, data_dir: Path) -> Self:
+    async def open(cls, data_dir: Path, watch: Watch = _WATCH) -> Self:
         """Return a store whose file was opened, or made. Raises ``HistoryFailed``."""
-        store = cls(data_dir)
+        store = cls(data_dir, watch)
         try:
             await store.ready()
         except BaseException:
@@ -202,9 +207,9 @@ class SqliteHistory:
         """Return those of the contacts that there are."""
         return await self._reading.run(lambda c: recalling.contacts_of(c, key, jids))
 
-    async def search(self, query: SearchQuery) -> list[Found]:
-        """Return messages with all the words, newest first."""
-        return await self._reading.run(lambda connection: find(connection, query))
+    async def search(self, query: SearchQuery) -> Searched:
+        """Return messages with all the words, newest first, for as long as a search may take."""
+        return await self._searchers.find(query)
 
     async def erase_contact(self, key: SessionKey, jids: frozenset[str]) -> dict[str, int]:
         """Remove what is of these addresses, to the last page of the file.
@@ -237,7 +242,8 @@ class SqliteHistory:
         return gone
 
     async def close(self) -> None:
-        """Close both connections after what they are doing."""
+        """Close all connections after what they are doing."""
+        await self._searchers.close()
         await self._reading.close()
         await self._writing.close()
 

@@ -15,12 +15,14 @@ from typing import Any
 
 import httpx
 
+from daemon.history.alphabet import Alphabet
 from daemon.history.models import (
     Dropped,
     Found,
     Moved,
     Place,
     Record,
+    Searched,
     SearchQuery,
     StoredChat,
     StoredContact,
@@ -57,7 +59,10 @@ class SupabaseHistory:
     """A :class:`daemon.history.port.HistoryStore`. Whoever made it closes it.
 
     A write of more than ``remote_rows.ROWS_MAX`` records is several transactions, in order: one
-    that fails in the midst is to be written again whole.
+    that fails in the midst is to be written again whole. After a kill between two of them the
+    first records are there and the last are not, as after a kill between two batches. Counts
+    stay exact: a chat's row stands before the messages that it counts, in the same transaction
+    or an earlier one, and its mark says of those that are told again that they are in it.
     """
 
     def __init__(self, url: str, key: str, *, timeout: httpx.Timeout = TIMEOUT) -> None:
@@ -66,16 +71,26 @@ class SupabaseHistory:
         self._writer = str(uuid.uuid4())
         self._stamp = 0
         self._turn = asyncio.Lock()
+        self._alphabet = Alphabet()
 
     async def write(self, records: Sequence[Record]) -> None:
-        """Apply the records in order."""
+        """Apply the records in order.
+
+        The row of a chat that became part of another goes together with what comes next, in one
+        transaction: that is the other's row, with what both had unread.
+        """
+        gone: list[ChatRef] = []
         for step in steps(records):
             if isinstance(step, Moved):
-                await self._move(step)
+                await self._readdress(step)
+                gone.append(step.old)
             elif isinstance(step, Dropped):
                 await self._erase(SessionKey(step.workspace, step.session), None)
             else:
-                await self._put(step)
+                await self._put(step, gone)
+                gone = []
+        if gone:
+            await self._put((), gone)
 
     async def message(self, workspace: str, id: str) -> StoredMessage | None:
         """Return a message by our id."""
@@ -132,7 +147,7 @@ class SupabaseHistory:
         after = None
         while rows := await self._call("chats", {"after": after, "at_most": _READ_BATCH}):
             yield [chat_of(row) for row in rows]
-            _, session, jid, *_, active_ms, _, _, _, workspace_id = rows[-1]
+            _, session, jid, *_, active_ms, _, _, _, _, workspace_id = rows[-1]
             after = [active_ms, workspace_id, session, jid]
 
     async def chat(self, ref: ChatRef) -> StoredChat | None:
@@ -202,27 +217,26 @@ class SupabaseHistory:
         rows = await self._call("contacts_of", {**key._asdict(), "jids": list(jids)})
         return [contact_of(row) for row in rows]
 
-    async def search(self, query: SearchQuery) -> list[Found]:
+    async def search(self, query: SearchQuery) -> Searched:
         """Return messages with all the words, newest first."""
-        if not query.words or query.limit < 1:
-            return []
-        place, chat = query.after, query.chat
-        if chat is not None and chat.workspace != query.workspace:
-            return []
+        chats = [ref for ref in query.chats or () if ref.workspace == query.workspace]
+        if not query.words or query.limit < 1 or (query.chats is not None and not chats):
+            return Searched([], None)
         asked = {
-            **({} if chat is None else chat_key(chat)),
             **query._asdict(),
             "words": [word.replace("\x00", "") for word in query.words],
             "sessions": None if query.sessions is None else sorted(query.sessions),
-            "chat": None if chat is None else chat.jid,
-            "before": None if place is None else str(place),
+            "chats": None if query.chats is None else [chat_key(ref) for ref in chats],
+            "limit": query.limit + 1,  # one more tells whether there are more
+            "before": None if query.after is None else str(query.after),
         }
         del asked["after"]
         found = await self._messages("search", query.workspace, {"query": asked})
-        return [
-            Found(message, place, snippet(message.text or "", query.words))
-            for place, message in found
+        page = [
+            Found(message, place, snippet(message.text or "", query.words, self._alphabet))
+            for place, message in found[: query.limit]
         ]
+        return Searched(page, page[-1].place if len(found) > len(page) else None)
 
     async def erase_contact(self, key: SessionKey, jids: frozenset[str]) -> dict[str, int]:
         """Remove what is of these addresses. What PostgreSQL keeps of a deleted row in its files
@@ -269,6 +283,7 @@ class SupabaseHistory:
 
     async def close(self) -> None:
         """Close the connections."""
+        self._alphabet.close()
         await self._api.close()
 
     async def _put(self, batch: Sequence[Kept], gone: Sequence[ChatRef] = ()) -> None:
@@ -278,13 +293,12 @@ class SupabaseHistory:
             raise _failed(unsendable(error)) from error
         await self._write_call("write", {**rows._asdict(), "gone": [chat_key(ref) for ref in gone]})
 
-    async def _move(self, moved: Moved) -> None:
-        """Readdress each message; then the old chat goes. Repeated, it goes on where it was."""
+    async def _readdress(self, moved: Moved) -> None:
+        """Readdress each message of the old chat. Repeated, it goes on where it was."""
         place: Place | None = None
         while page := await self.before(moved.old, place, _MOVE_BATCH):
             place = page[-1][0]
             await self.write([readdressed(message, moved) for _, message in page])
-        await self._put((), [moved.old])
 
     async def _erase(self, key: SessionKey, jids: Sequence[str] | None) -> dict[str, int]:
         counts = {"messages": 0, "chats": 0, "contacts": 0}

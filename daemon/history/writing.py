@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from daemon.history import schema
+from daemon.history.alphabet import MARKS
 from daemon.history.bulk import Bulk
 from daemon.history.erasing import unquote
 from daemon.history.models import (
@@ -44,8 +45,6 @@ _CONTACT = (
     "INSERT INTO contacts(workspace, session, jid, body) VALUES(?, ?, ?, ?) "
     "ON CONFLICT(workspace, session, jid) DO UPDATE SET body = excluded.body"
 )
-#: Marks of a snippet: taken out of what is stored, so that only a search puts them there.
-_MARKS = str.maketrans("", "", "\x02\x03")
 _KNOWN_MAX = 200_000  # chats whose numbers are remembered; some 200 bytes each
 
 
@@ -115,14 +114,21 @@ class Writer:
         firsts = dict.fromkeys(schema.first_number(message.at) for message in messages)
         taken: dict[int, int] = dict(_LAST.run(self.connection, [(first,) for first in firsts]))
         rows = []
+        refs: dict[int, ChatRef] = {}
         for message in messages:
             first = schema.first_number(message.at)
             taken[first] = taken.get(first, first - 1) + 1
-            rows.append(self._row(message, taken[first]))
+            row = self._row(message, taken[first])
+            rows.append(row)
+            refs[row[2]] = message.chat
         # In order, as FTS5 writes its segment out whenever a number is lower than the one before.
         rows.sort()
         _INSERT.do(self.connection, rows)
-        words = [(row[0], f"w{row[1]} c{row[2]}", row[-1]) for row in rows if row[-1] is not None]
+        words = [
+            (row[0], schema.scope_of(row[1], refs[row[2]], row[2], row[7], row[6]), row[-1])
+            for row in rows
+            if row[-1] is not None
+        ]
         try:
             _INDEX.do(self.connection, words)
         except sqlite3.IntegrityError as error:
@@ -224,4 +230,4 @@ class Writer:
 
 
 def _plain(text: str | None) -> str | None:
-    return text.translate(_MARKS) if text else None
+    return text.translate(MARKS) if text else None

@@ -23,10 +23,10 @@ class Needed(NamedTuple):
     """What the secret key must be allowed to call, and nobody else."""
 
 
-def _merged(columns: str, *triggers: str) -> Needed:
+def _merged(columns: str, *triggers: str, functions: tuple[str, ...] = ()) -> Needed:
     """Return a table that several write, each change by ``op_id`` and ``changed_at``."""
     names = ("workspace_id", *columns.split(), *_CHANGED.split())
-    return Needed(names, triggers=(*triggers, "merge_guard"))
+    return Needed(names, triggers=(*triggers, "merge_guard"), functions=functions)
 
 
 def _past(columns: str, functions: str = "") -> Needed:
@@ -53,7 +53,9 @@ SCHEMA: dict[str, Needed] = {
     ),
     "tags": _merged("id name color position"),
     "chat_assignments": _merged(
-        "session_id chat_jid assignee_id assigned_by status priority snoozed_until", "hold"
+        "session_id chat_jid assignee_id assigned_by status priority snoozed_until",
+        "hold",
+        functions=("zapd_erase_contact",),  # it works on the notes, tags and lines of a chat too
     ),
     "chat_tags": _merged("session_id chat_jid tag_id added_by", "hold"),
     "chat_notes": _merged("id session_id chat_jid author_id body", "hold"),
@@ -70,7 +72,7 @@ SCHEMA: dict[str, Needed] = {
         "page search sent write",
     ),
     "chats_history": _past(
-        "chat_jid pn lid name picture_id unread active_ms archived pinned muted_until_ms"
+        "chat_jid pn lid name picture_id unread active_ms archived pinned muted_until_ms mark"
     ),
     "contacts_history": _past("jid body"),
 }

@@ -207,3 +207,26 @@ async def test_the_past_is_found_after_a_restart(tmp_path: Path) -> None:
         assert await _found(user, "AGUL") == ["outra agulha", "uma agulha"]
         assert len(await _found(user, "palha", limit=200)) == 40
     await daemon.end()
+
+
+async def test_what_history_cannot_tell_now_is_missing_and_told(tmp_path: Path) -> None:
+    """The file is away: what the memory holds is found. It is back: so is everything."""
+    settings = {"ZAPD_MEMORY_BUDGET": "1MiB", "ZAPD_CHAT_MAX_MESSAGES": "20"}
+    daemon = await Daemon(tmp_path / "data", settings=settings).start()
+    async with daemon.user(scopes="admin") as user:
+        await user.paired("main")
+        await _say(user, "uma agulha", *(f"palha {n}" for n in range(30)))
+        assert await _found(user, "agulha") == ["uma agulha"]
+        file = tmp_path / "data" / "history.db"
+        file.rename(tmp_path / "away.db")
+        file.mkdir()  # nothing can be read or made in its place
+        for q, count in (("agulha", 0), ("palha 2", 10), ("pal", 20)):
+            page = await user.get("/v1/search", q=q)
+            assert page["partial"]
+            assert page["next_cursor"] is None
+            assert len(page["items"]) == count
+        file.rmdir()
+        (tmp_path / "away.db").rename(file)
+        assert await _found(user, "agulha") == ["uma agulha"]
+        assert len(await _found(user, "palha")) == 30
+    await daemon.end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -220,6 +221,31 @@ def test_what_cannot_be_found_is_told(daemon: Daemon, visitor: Visitor) -> None:
     daemon.process.kill()
     search(page, "bom")
     expect(error).to_have_text("The daemon cannot be reached. Try again.")
+
+
+def test_a_search_that_lacks_the_past_says_so(
+    daemon: Daemon, visitor: Visitor, tmp_path: Path
+) -> None:
+    """While history cannot be read; not any more when it can."""
+    page = visitor.console()
+    pair(page, "Front desk")
+    write(daemon, page, ["Bom dia!"])
+    status = page.locator("#search-status")
+    expect(search(page, "dia")).to_have_count(1)
+    expect(status).to_have_text("1 message.")
+    file = tmp_path / "data" / "history.db"
+    file.rename(tmp_path / "away.db")
+    file.mkdir()  # nothing can be read or made in its place
+    expect(search(page, "bom")).to_have_count(1)
+    missing = "Some may be missing: not all of the past can be looked through now."
+    expect(status).to_have_text(f"1 message. {missing}")
+    expect(page.locator("#announcer")).to_have_text(f"1 message. {missing}")
+    search(page, "boa")
+    expect(status).to_have_text(f"Nothing found. {missing}")
+    file.rmdir()
+    (tmp_path / "away.db").rename(file)
+    search(page, "bom")
+    expect(status).to_have_text("1 message.")
 
 
 def test_one_searches_by_keyboard(daemon: Daemon, visitor: Visitor) -> None:

@@ -125,6 +125,10 @@ def test_after_the_last_there_is_nothing(tmp_path: Path) -> None:
             "messages_history: whoever has the public key may call",
         ),
         (
+            "grant execute on function zapd_erase_contact to authenticated",
+            "chat_assignments: whoever has the public key may call",
+        ),
+        (
             "revoke insert, update on tags from service_role",
             "tags: the secret key may not insert, update",
         ),
@@ -172,6 +176,18 @@ def test_what_a_statement_mends_comes_with_the_statement(
         (
             "drop function zapd_history_page, zapd_history_write",
             "messages_history: the secret key may not call zapd_history_page, zapd_history_write",
+        ),
+        (
+            "drop function zapd_erase_contact",
+            "chat_assignments: the secret key may not call zapd_erase_contact",
+        ),
+        (
+            "revoke execute on function zapd_erase_contact from service_role",
+            "chat_assignments: the secret key may not call zapd_erase_contact",
+        ),
+        (
+            "alter table chats_history drop column mark",
+            "chats_history: has no column mark",
         ),
         ("drop function zapd_check", "zapd_check: the function is not there"),
         (

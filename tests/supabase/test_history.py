@@ -166,12 +166,12 @@ async def test_what_is_rare_is_found_behind_what_is_new(
 
     async def search(*words: str, **more: Any) -> list[tuple[str, int]]:  # noqa: ANN401 - a query's own fields
         hits = await store.search(SearchQuery(ref.workspace, words, **more))
-        return [(hit.message.id, hit.place) for hit in hits]
+        return [(hit.message.id, hit.place) for hit in hits.found]
 
     assert [id for id, _ in await search("needle")] == whole
     assert [id for id, _ in await search("one", "need")] == [id for id in whole if id != "o1"]
     assert [id for id, _ in await search("need", sessions=frozenset({"second"}))] == ["o1"]
-    assert [id for id, _ in await search("needle", chat=other)] == ["o1"]
+    assert [id for id, _ in await search("needle", chats=(other,))] == ["o1"]
     assert [id for id, _ in await search("needle", since=NOW - MONTH, until=NOW)] == whole[1:5]
     place, paged = None, []
     while page := await search("needle", limit=2, after=place):
@@ -182,9 +182,9 @@ async def test_what_is_rare_is_found_behind_what_is_new(
     assert newest == [row.id for row in reversed(rows[-5200:])]
     assert len(await search("hay", limit=9000)) == 5301
     stranger = SearchQuery("nobody", ("needle",))
-    assert await store.search(stranger) == []
+    assert await store.search(stranger) == ([], None)
     rig.add_workspace(stranger.workspace)
-    assert await store.search(stranger) == []
+    assert await store.search(stranger) == ([], None)
 
 
 async def test_an_erased_contact_is_found_nowhere(
@@ -324,6 +324,29 @@ async def test_a_workspace_is_made_once(rig: Rig, store: SupabaseHistory, ref: C
     slug = literal(ref.workspace)
     found = rig.rows(f"select slug, name, deleted_at from workspaces where slug = {slug}")  # noqa: S608 - the tests' own
     assert found == [{"slug": ref.workspace, "name": ref.workspace, "deleted_at": None}]
+
+
+async def test_a_row_without_a_mark_is_of_unknown_count(
+    rig: Rig, store: SupabaseHistory, ref: ChatRef
+) -> None:
+    """As rows were before there were marks: nothing is taken for counted."""
+    await store.write([contact(workspace=ref.workspace)])
+    workspace = rig.sql(f"select id from workspaces where slug = {literal(ref.workspace)}")  # noqa: S608 - the tests' own
+    rig.put(
+        "chats_history",
+        workspace_id=workspace,
+        session_id=ref.session,
+        chat_jid=ref.jid,
+        unread=2,
+        active_ms=NOW,
+        archived=False,
+        pinned=False,
+    )
+    row = await store.chat(ref)
+    assert row is not None
+    assert (row.unread, row.mark) == (2, 0)
+    await store.write([row._replace(unread=3, mark=1 << 61)])
+    assert await store.chat(ref) == row._replace(unread=3, mark=1 << 61)
 
 
 async def test_nobody_there(ref: ChatRef) -> None:

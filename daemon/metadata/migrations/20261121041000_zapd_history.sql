@@ -109,6 +109,7 @@ create table public.chats_history (
   archived       boolean not null,
   pinned         boolean not null,
   muted_until_ms bigint,
+  mark           bigint not null default 0,     -- up to where of the session's journal it counts; 0: unknown
   primary key (workspace_id, session_id, chat_jid)
 );
 create index chats_history_active

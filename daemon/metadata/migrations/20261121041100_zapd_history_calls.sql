@@ -74,15 +74,17 @@ begin
    where c.workspace_id = w.id and c.session_id = r.session and c.chat_jid = r.chat;
   insert into public.chats_history as c
   select w.id, r.session, r.chat, r.pn, r.lid, r.name, r.picture_id, r.unread, r.active_ms,
-         r.archived, r.pinned, r.muted_until_ms
+         r.archived, r.pinned, r.muted_until_ms, coalesce(r.mark, 0)
     from json_to_recordset(chats) as r (
            workspace text, session text, chat text, pn text, lid text, name text, picture_id text,
-           unread integer, active_ms bigint, archived boolean, pinned boolean, muted_until_ms bigint)
+           unread integer, active_ms bigint, archived boolean, pinned boolean, muted_until_ms bigint,
+           mark bigint)
     join public.workspaces w on w.slug = r.workspace
     on conflict (workspace_id, session_id, chat_jid) do update
-    set (pn, lid, name, picture_id, unread, active_ms, archived, pinned, muted_until_ms) =
+    set (pn, lid, name, picture_id, unread, active_ms, archived, pinned, muted_until_ms, mark) =
         (excluded.pn, excluded.lid, excluded.name, excluded.picture_id, excluded.unread,
-         excluded.active_ms, excluded.archived, excluded.pinned, excluded.muted_until_ms)
+         excluded.active_ms, excluded.archived, excluded.pinned, excluded.muted_until_ms,
+         excluded.mark)
     where c is distinct from excluded;
   insert into public.contacts_history as c
   select w.id, r.session, r.jid, r.body

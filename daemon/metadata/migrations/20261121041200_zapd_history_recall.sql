@@ -1,6 +1,6 @@
 -- What the gateway asks of the history: functions for the secret key alone (role service_role).
 
--- Places are texts in JSON: numbers of their size lose digits in JavaScript.
+-- Places and marks are texts in JSON: numbers of their size lose digits in JavaScript.
 create function private.history_row(m public.messages_history) returns json
 language sql stable set search_path = '' as $$
   select json_build_array(m.place::text, m.session_id, m.chat_jid, m.id, m.at_ms, m.from_me,
@@ -60,7 +60,8 @@ end $$;
 create function private.history_chat(c public.chats_history, slug text) returns json
 language sql stable set search_path = '' as $$
   select json_build_array(slug, c.session_id, c.chat_jid, c.pn, c.lid, c.name, c.picture_id, c.unread,
-                          c.active_ms, c.archived, c.pinned, c.muted_until_ms, c.workspace_id)
+                          c.active_ms, c.archived, c.pinned, c.muted_until_ms, c.mark::text,
+                          c.workspace_id)
 $$;
 create function public.zapd_history_chats_of(workspace text, chats json) returns json
 language sql stable security definer set search_path = '' as $$
@@ -161,16 +162,22 @@ declare
     its, array(select json_array_elements_text(query -> 'words')));
   sessions constant text[] := case when json_typeof(query -> 'sessions') = 'array'
     then array(select json_array_elements_text(query -> 'sessions')) end;
+  senders constant text[] := case when json_typeof(query -> 'senders') = 'array'
+    then array(select json_array_elements_text(query -> 'senders')) end;
+  chats constant json := case when json_typeof(query -> 'chats') = 'array' then query -> 'chats' end;
   at_most constant integer := query ->> 'limit';
   since constant bigint := coalesce(private.history_place((query ->> 'since')::bigint), -1);
   upper bigint := least((query ->> 'before')::bigint,
                         case when (query ->> 'until')::bigint < 8796093022207
                         then private.history_place((query ->> 'until')::bigint + 1) end,
                         9223372036854775807);
+  newest constant text := 'select * from %s m where %s and ($5 is null or m.session_id = any ($5))
+      and ($6 is null or m.sender = any ($6)) and ($7 is null or m.type = $7)
+    order by m.place desc limit $8';
+  of_each constant text := 'select c.* from json_to_recordset($9) k (session text, chat text)
+    cross join lateral (' || newest || ') c order by c.place desc limit $8';
   asked constant text := 'select coalesce(array_agg(private.history_row(p) order by p.place desc), ''{}'')
-    from (select * from %s m where %s and ($5 is null or m.session_id = any ($5))
-             and ($6 is null or m.sender = $6) and ($7 is null or m.type = $7)
-           order by m.place desc limit $8) p';
+    from (' || case when chats is null then newest else of_each end || ') p';
   by_place constant text := 'm.workspace_id = $1 and m.place >= $3 and m.place < $4
                              and ts_match_vq(m.words, $2)';
   by_words constant text := 'm.words @@ $2 and uuid_eq(m.workspace_id, $1)
@@ -183,16 +190,15 @@ begin
   if sought is null or cardinality(sessions) = 0 then
     return '[]';
   end if;
-  if query ->> 'chat' is null then
+  if chats is null then
     select m.place into bound from public.messages_history m
      where m.workspace_id = its and m.place >= since and m.place < upper
      order by m.place desc offset 4999 limit 1;
   end if;
-  execute format(asked, 'public.messages_history', by_place || case when query ->> 'chat' is null then ''
-                 else ' and m.session_id = $9 and m.chat_jid = $10' end)
+  execute format(asked, 'public.messages_history', by_place || case when chats is null then ''
+                 else ' and m.session_id = k.session and m.chat_jid = k.chat' end)
     into found
-    using its, sought, coalesce(bound, since), upper, sessions, query ->> 'sender', query ->> 'type',
-          at_most, query ->> 'session', query ->> 'chat';
+    using its, sought, coalesce(bound, since), upper, sessions, senders, query ->> 'type', at_most, chats;
   if bound is not null then
     upper := bound;
     for part in select m.name, m.lower from private.history_months() m
@@ -202,8 +208,8 @@ begin
       exit when cardinality(found) >= at_most or upper <= since;
       continue when part.lower >= upper;
       execute format(asked, format('history.%I', part.name), by_words) into month
-        using its, sought, greatest(part.lower, since), upper, sessions, query ->> 'sender',
-              query ->> 'type', at_most - cardinality(found);
+        using its, sought, greatest(part.lower, since), upper, sessions, senders, query ->> 'type',
+              at_most - cardinality(found);
       found := found || month;
       upper := part.lower;
     end loop;
@@ -233,16 +239,21 @@ language sql stable security invoker set search_path = '' as $$
                   where not t.tgisinternal and t.tgenabled in ('O', 'A')
                     and (t.tgrelid = c.oid or
                          c.relname = 'workspace_members' and t.tgname = 'zapd_user_gone')),
-    'functions', case when c.relname = 'messages_history' then (
-      select coalesce(jsonb_agg(f.proname order by f.proname), '[]') from pg_proc f
-       where f.pronamespace = 'public'::regnamespace and f.proname like 'zapd\_history\_%'
-         and has_function_privilege('service_role', f.oid, 'execute')) end,
-    'open_functions', case when c.relname = 'messages_history' then (
-      select coalesce(jsonb_agg(f.oid::regprocedure::text order by f.proname), '[]') from pg_proc f
-       where f.pronamespace = 'public'::regnamespace and f.proname like 'zapd\_history\_%'
+    'functions', (
+      select jsonb_agg(f.proname order by f.proname) from pg_proc f
+       where f.pronamespace = 'public'::regnamespace and f.proname like k.called
+         and has_function_privilege('service_role', f.oid, 'execute')),
+    'open_functions', (
+      select jsonb_agg(f.oid::regprocedure::text order by f.proname) from pg_proc f
+       where f.pronamespace = 'public'::regnamespace and f.proname like k.called
          and (has_function_privilege('anon', f.oid, 'execute')
-              or has_function_privilege('authenticated', f.oid, 'execute'))) end))
-    from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+              or has_function_privilege('authenticated', f.oid, 'execute')))))
+    from pg_class c
+    -- what the gateway calls, told with a table that it works on
+    left join (values ('messages_history', 'zapd\_history\_%'),
+                      ('chat_assignments', 'zapd\_erase\_%')) k (works_on, called)
+      on k.works_on = c.relname
+   where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
      and c.relname = any (array['workspaces', 'workspace_members', 'whatsapp_sessions', 'tags',
                                 'chat_assignments', 'chat_tags', 'chat_notes', 'quick_replies',
                                 'settings', 'activity_log', 'messages_history', 'chats_history',

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
@@ -17,20 +17,21 @@ from weakref import WeakValueDictionary
 
 from daemon.auth.principal import Principal
 from daemon.errors import ApiError
-from daemon.history.alphabet import Alphabet
+from daemon.history.alphabet import Alphabet, Matcher
 from daemon.history.models import Found, Health, SearchQuery
 from daemon.history.port import HistoryFailed, HistoryStore
 from daemon.history.snippets import snippet
+from daemon.services.search.addresses import Addresses
 from daemon.services.search.here import MAX_LOOKED_AT, Looked, look, of_time
 from daemon.services.search.matches import Match, Matches, joined, order_of, place_of
 from daemon.services.search.snippets import Snippet, snippet_of
-from daemon.services.search.words import Matcher, words_of
+from daemon.services.search.words import words_of
 from sessions.cache.chats import called
 from sessions.cache.messages import FIRST_NUMBER, LATEST
 from sessions.ids import ChatRef, parse_jid
 from sessions.keeper import Order
 from sessions.manager.memory import Memory
-from sessions.models import MessageType, splice
+from sessions.models import MessageType, Session, splice
 
 log = logging.getLogger("zapd.search")
 
@@ -38,6 +39,18 @@ _SETTLE_SECONDS = 0.25  # that a search waits for what is not written yet
 _STORE_SECONDS = 10.0
 _MOST_WAITING = 20  # searches of one workspace; one is done at a time
 _NOWHERE: Mapping[str, Order] = MappingProxyType({})
+
+
+class Seeing(Protocol):
+    """What search needs of :class:`daemon.services.engine.Engine`."""
+
+    def sessions(self, who: Principal) -> list[Session]:
+        """Return the sessions that the caller may see."""
+        ...
+
+    def ref(self, who: Principal, chat: str) -> ChatRef:
+        """Name a chat that the caller may see, or raise."""
+        ...
 
 
 class Flushing(Protocol):
@@ -109,26 +122,30 @@ class Search:
 
     def __init__(
         self,
-        ref: Callable[[Principal, str], ChatRef],
+        engine: Seeing,
         memory: Memory,
         history: Remembered | None,
         looked_at: int = MAX_LOOKED_AT,
+        store_seconds: float = _STORE_SECONDS,
     ) -> None:
-        """``ref`` names a chat that the caller may see, or raises; ``history`` None: it is off.
+        """``history`` None: it is off. A page looks at ``looked_at`` messages of RAM.
 
-        A page looks at ``looked_at`` messages of RAM.
+        It waits ``store_seconds`` for history.
         """
-        self._ref = ref
+        self._store_seconds = store_seconds
+        self._engine = engine
         self._memory = memory
         self._history = history
         self._looked_at = looked_at
         self._alphabet = Alphabet()
+        self._addresses = Addresses(memory, history.store if history else None)
         self._turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
 
     async def find(self, who: Principal, asked: Question) -> Page:
         """Return messages that have all the words."""
         query = self._query(who, asked)
         async with self._turn(who.workspace):
+            query = await self._widened(who, query)
             matches, is_partial = await self._matches(query, asked.below)
         names = await self._names({match.chat for match in matches.found})
         results = [
@@ -138,7 +155,7 @@ class Search:
         return Page(results, matches.end, is_partial)
 
     def _query(self, who: Principal, asked: Question) -> SearchQuery:
-        chat = self._memory.home(self._ref(who, asked.chat)) if asked.chat else None
+        chats = (self._memory.home(self._engine.ref(who, asked.chat)),) if asked.chat else None
         sessions = who.sessions
         if asked.session is not None:
             sessions = frozenset({asked.session}) if who.sees(asked.session) else frozenset()
@@ -146,14 +163,28 @@ class Search:
             workspace=who.workspace,
             words=words_of(asked.q, self._alphabet),
             sessions=sessions,
-            chat=chat,
-            sender=parse_jid(asked.sender) if asked.sender else None,
+            chats=chats,
+            senders=(parse_jid(asked.sender),) if asked.sender else None,
             type=asked.type,
             since=asked.since,
             # What is dated later stands at LATEST: no bound is above that.
             until=asked.until if asked.until is None or asked.until < LATEST else None,
             limit=asked.limit,
         )
+
+    async def _widened(self, who: Principal, query: SearchQuery) -> SearchQuery:
+        """Ask for all addresses of the chat and of the sender, as the caller's sessions know them."""
+        if query.chats is not None:
+            ref = query.chats[0]
+            jids = await self._addresses.of(ref.workspace, [ref.session], ref.jid)
+            query = query._replace(chats=tuple(ref._replace(jid=jid) for jid in jids))
+        if query.senders is not None:
+            sessions = {session.id for session in self._engine.sessions(who)}
+            if query.sessions is not None:
+                sessions &= query.sessions
+            senders = await self._addresses.of(query.workspace, sessions, query.senders[0])
+            query = query._replace(senders=senders)
+        return query
 
     @asynccontextmanager
     async def _turn(self, workspace: str) -> AsyncIterator[None]:
@@ -180,7 +211,7 @@ class Search:
             return self._here(query, await self._look(query, below)), False
         settled = await self._settled(self._history.flusher)
         try:
-            async with asyncio.timeout(_STORE_SECONDS):
+            async with asyncio.timeout(self._store_seconds):
                 if settled:
                     return await self._kept(self._history.store, query, below), False
                 return await self._both(self._history.store, query, below), True
@@ -203,14 +234,11 @@ class Search:
 
     # -- history
 
-    # -- history
-
     async def _kept(self, store: HistoryStore, query: SearchQuery, below: Order | None) -> Matches:
         after = None if below is None else place_of(below)
-        found = await store.search(query._replace(limit=query.limit + 1, after=after))
-        page = found[: query.limit]
-        fresh = [self._kept_match(each) for each in page if not self._is_told(each, below)]
-        return Matches(fresh, order_of(page[-1].place) if len(found) > len(page) else None)
+        page = await store.search(query._replace(after=after))
+        fresh = [self._kept_match(each) for each in page.found if not self._is_told(each, below)]
+        return Matches(fresh, None if page.end is None else order_of(page.end))
 
     def _kept_match(self, found: Found) -> Match:
         """Return a message as RAM has it, where it does: with its ticks of now."""
@@ -244,7 +272,7 @@ class Search:
                     places.get(entry.id, order),
                     entry.id,
                     entry.chat,
-                    snippet(text, query.words),
+                    snippet(text, query.words, self._alphabet),
                     entry.render(),
                 )
                 for entry, order, text in looked.hits

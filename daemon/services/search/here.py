@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from daemon.history.alphabet import MARKS
+from daemon.history.alphabet import MARKS, Matcher
 from daemon.history.models import SearchQuery
-from daemon.services.search.words import Matcher
 from sessions.cache.chats import ChatQuery, ChatRow
 from sessions.cache.messages import Entry
 from sessions.keeper import Order
@@ -27,6 +26,7 @@ _SLICE = 100  # messages, or chats, between two turns of others; about a millise
 _LONG = 2048  # bytes that count as a message more
 _CHATS = 200  # rows of the chat list that are read at once
 _ORDER = attrgetter("order")
+_ACTIVITY = attrgetter("updated_at")
 
 
 class Hit(NamedTuple):
@@ -121,7 +121,10 @@ def _upper(query: SearchQuery, below: Order | None) -> Order | None:
 
 
 def _fits(head: _Head, query: SearchQuery) -> bool:
-    return query.sender in (None, head.sender) and query.type in (None, head.type)
+    return (query.senders is None or head.sender in query.senders) and query.type in (
+        None,
+        head.type,
+    )
 
 
 def _newest_first(
@@ -168,10 +171,10 @@ def _entries(memory: Memory, row: ChatRow, below: Order | None) -> list[Entry]:
 
 def _rows(memory: Memory, query: SearchQuery) -> Iterator[ChatRow]:
     """Yield the rows of the chats that are asked for, newest activity first."""
-    if query.chat is not None:
-        row = memory.chats.look(query.chat)
-        if row is not None and (query.sessions is None or row.ref.session in query.sessions):
-            yield row
+    if query.chats is not None:
+        rows = [row for ref in query.chats if (row := memory.chats.look(ref)) is not None]
+        seen = [row for row in rows if query.sessions is None or row.ref.session in query.sessions]
+        yield from sorted(seen, key=_ACTIVITY, reverse=True)
         return
     chats = ChatQuery(workspace=query.workspace, sessions=query.sessions, limit=_CHATS)
     while True:

@@ -1,8 +1,6 @@
-"""What is looked for: the words of a query, and whether a text has them, as the index would say."""
+"""What is looked for: the words of a query."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from daemon.errors import ApiError
 from daemon.history.alphabet import MARKS, Alphabet
@@ -23,18 +21,3 @@ def words_of(query: str, alphabet: Alphabet) -> tuple[str, ...]:
     if len(words) > MOST_WORDS:
         raise ApiError("invalid_parameter", f"A search has at most {MOST_WORDS} words.")
     return words
-
-
-class Matcher:
-    """Tells whether a text has all the words, the last one as a beginning."""
-
-    def __init__(self, words: Sequence[str], alphabet: Alphabet) -> None:
-        """``words`` are those of :func:`words_of`."""
-        self._alphabet = alphabet
-        folded = [alphabet.fold(word) for word in words]
-        self._sought = (*folded[:-1], folded[-1].removesuffix(" "))
-
-    def matches(self, text: str) -> bool:
-        """Tell whether the text has them."""
-        folded = self._alphabet.fold(text)
-        return all(sought in folded for sought in self._sought)

@@ -116,8 +116,9 @@ export class Search {
       if (found.items.length || !this.next) break;
     }
     this.more.hidden = !this.next;
-    const text = [counted(this.list.childElementCount, Boolean(this.next)), this.isPartial && PARTIAL];
-    setText(byId("search-status"), text.filter(Boolean).join(" "));
+    const count = this.list.childElementCount;
+    const told = count || !this.isPartial ? counted(count, Boolean(this.next)) : "Nothing found.";
+    setText(byId("search-status"), [told, this.isPartial && PARTIAL].filter(Boolean).join(" "));
     announce(byId("search-status").textContent || "");
   }
 

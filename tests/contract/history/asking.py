@@ -22,4 +22,4 @@ async def ids(store: HistoryStore, chat: ChatRef = CHAT) -> list[str]:
 async def search(store: HistoryStore, *words: str, **more: Any) -> list[str]:  # noqa: ANN401 - a query's own fields
     """Return the ids that a search in acme finds."""
     query = SearchQuery(workspace="acme", words=words, **more)
-    return [found.message.id for found in await store.search(query)]
+    return [found.message.id for found in (await store.search(query)).found]

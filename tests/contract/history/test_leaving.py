@@ -27,7 +27,7 @@ async def test_merged_chats_are_one(store: HistoryStore) -> None:
     assert await store.message("acme", "m1") == early._replace(chat=CHAT, sender=ANNA, head=head)
     head = rewrite_head(own.head, chat=CHAT.id)
     assert await store.message("acme", "m3") == own._replace(chat=CHAT, head=head)
-    assert await search(store, "early", chat=CHAT) == ["m1"]
+    assert await search(store, "early", chats=(CHAT,)) == ["m1"]
     assert [found.ref async for batch in store.chats() for found in batch] == [CHAT]
 
 

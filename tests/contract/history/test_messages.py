@@ -123,7 +123,7 @@ async def test_workspaces_do_not_meet(store: HistoryStore) -> None:
     """The same chat and id in another workspace is another message; no search crosses."""
     await store.write([message("m1", "ours"), message("m1", "theirs", chat=OTHER)])
     assert await search(store, "theirs") == []
-    assert await search(store, "theirs", chat=OTHER) == []
+    assert await search(store, "theirs", chats=(OTHER,)) == []
     assert await search(store, "ours") == ["m1"]
     theirs = await store.message("rival", "m1")
     assert theirs is not None

@@ -41,6 +41,21 @@ def test_a_text_has_the_words_that_the_index_has(alphabet: Alphabet, text: str) 
     assert alphabet.fold(text).split() == _indexed(text)
 
 
+@settings(max_examples=300, deadline=None)
+@given(_TEXTS)
+def test_words_stand_where_they_are_in_the_text(alphabet: Alphabet, text: str) -> None:
+    """Each as it was written, in order, without what is around it; and as the index has it."""
+    words = alphabet.words(text)
+    assert [word.folded for word in words] == _indexed(text)
+    end = 0
+    for word in words:
+        assert end <= word.start < word.end <= len(text)
+        assert alphabet.fold(text[word.start : word.end]).split() == [word.folded]
+        assert not alphabet.fold(text[end : word.start]).strip()
+        end = word.end
+    assert not alphabet.fold(text[end:]).strip()
+
+
 @pytest.mark.parametrize(
     ("text", "folded"),
     [

@@ -123,7 +123,7 @@ async def test_a_damaged_index_is_made_again(tmp_path: Path) -> None:
     store = await SqliteHistory.open(data)
     await store.write([message(f"n{n}", f"word{n} new", at=NOON + 9000 + n) for n in range(3000)])
     found = await store.search(SearchQuery("acme", ("word7", "again")))
-    assert [each.message.id for each in found] == ["m7"]
+    assert [each.message.id for each in found.found] == ["m7"]
     assert store.notice is None
     await store.close()
 

@@ -18,7 +18,7 @@ from sessions.cache.chats import ChatRow
 from sessions.cache.messages import Entry
 from sessions.ids import ChatRef, split_chat_id
 from sessions.manager.memory import Memory, MemorySettings
-from sessions.models import MessageTail
+from sessions.models import MessageTail, ProviderName, Session, iso
 from tests.unit.daemon.history.stores import Governed
 
 QUICK = Bounds(interval=0.001, retry=0.01, retry_most=0.02)
@@ -29,18 +29,46 @@ def who(workspace: str = "acme", sessions: frozenset[str] | None = None) -> Prin
     return Principal(workspace, "ana", frozenset({Scope.READ}), "api_key", "key:1", None, sessions)
 
 
-def ref(who: Principal, chat: str) -> ChatRef:
-    """Return the chat of that id, as the engine does where the session exists."""
-    return ChatRef(who.workspace, *split_chat_id(chat))
+class Seen:
+    """What a caller may see, as the engine tells it where the sessions exist."""
+
+    def sessions(self, who: Principal) -> list[Session]:
+        """Return those of two sessions that the caller may see."""
+        return [_session(name) for name in ("main", "second") if who.sees(name)]
+
+    def ref(self, who: Principal, chat: str) -> ChatRef:
+        """Return the chat of that id."""
+        return ChatRef(who.workspace, *split_chat_id(chat))
+
+
+def _session(name: str) -> Session:
+    return Session(
+        id=name,
+        label=name,
+        provider=ProviderName.SANDBOX,
+        state="connected",
+        code=None,
+        message=None,
+        user_action=None,
+        phone=None,
+        jid=None,
+        last_received_at=None,
+        created_at=iso(0),
+    )
 
 
 class Scene:
     """RAM, and what history keeps of it."""
 
-    def __init__(self, history: Remembered | None = None, looked_at: int = 20_000) -> None:
+    def __init__(
+        self,
+        history: Remembered | None = None,
+        looked_at: int = 20_000,
+        store_seconds: float = 10.0,
+    ) -> None:
         self.memory = Memory(MemorySettings())
         self.history = history
-        self.search = Search(ref, self.memory, history, looked_at)
+        self.search = Search(Seen(), self.memory, history, looked_at, store_seconds)
 
     def receive(self, message: StoredMessage, name: str | None = None) -> Entry:
         """Have a message in RAM, and handed over to history."""

@@ -7,6 +7,7 @@ import tempfile
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings, strategies as st
 
@@ -16,7 +17,7 @@ from daemon.history.sqlite import SqliteHistory
 from daemon.services.search import Remembered
 from sessions.ids import ChatRef
 from tests.unit.daemon.history.samples import BOB, CHAT, NOON, message
-from tests.unit.daemon.services.search.scene import Scene
+from tests.unit.daemon.services.search.scene import Scene, ids
 
 _SAID = """
 não nao NÃO você voce às as à reunião reuniao reuniões amanhã manhã orçamento preço coração
@@ -108,10 +109,13 @@ async def _compare(texts: Sequence[str], queries: Sequence[str]) -> None:
             await store.close()
 
 
-async def _found(scene: Scene, query: str) -> list[list[str]] | str:
-    """Return what is found at once, and in pages (RAM's last one may be empty)."""
+async def _found(scene: Scene, query: str) -> list[list[Any]] | str:
+    """Return what is found at once, and in pages (RAM's last one may be empty), and snippets."""
     try:
         pages = await scene.pages(query, limit=2)
-        return [await scene.ids(query, limit=200), [id_ for page in pages for id_ in page]]
+        whole = await scene.page(query, limit=200)
+        snippets = [result.snippet for result in whole.results]
+        assert all(snippet.marks for snippet in snippets), query
+        return [ids(whole), [id_ for page in pages for id_ in page], snippets]
     except ApiError as error:
         return error.code

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from daemon.errors import ApiError
-from daemon.history.models import Found, SearchQuery
+from daemon.history.models import Searched, SearchQuery
 from daemon.history.port import HistoryFailed
 from daemon.services.search import Remembered
 from sessions.ids import ChatRef
@@ -45,7 +45,7 @@ async def scene(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 class _Away(Governed):
     """A store that cannot be asked."""
 
-    async def search(self, query: SearchQuery) -> list[Found]:
+    async def search(self, query: SearchQuery) -> Searched:
         """Refuse."""
         raise HistoryFailed("It does not answer.")
 
@@ -225,6 +225,49 @@ async def test_a_slow_store_does_not_hold_a_search_up(tmp_path: Path) -> None:
         page = await scene.page("sol")
         assert ids(page) == ["m1"]
         assert page.is_partial
+
+
+class _Stuck(Governed):
+    """A store that takes a search and never ends it."""
+
+    async def search(self, query: SearchQuery) -> Searched:
+        """Wait until it is cancelled."""
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_a_search_that_history_never_ends_is_told_to_be_partial(tmp_path: Path) -> None:
+    """With what RAM has."""
+    async with remembering(tmp_path) as (scene, _):
+        assert scene.history is not None
+        stuck = Remembered(_Stuck(tmp_path), scene.history.flusher)
+        patient = Scene(stuck, store_seconds=0.05)
+        patient.receive(message("m1", "sol"))
+        page = await patient.page("sol")
+        assert ids(page) == ["m1"]
+        assert page.is_partial
+        assert await patient.ids("sol") == ["m1"]  # and it holds up no other
+
+
+class _Hasty(Governed):
+    """A store that breaks each search off when it has found one."""
+
+    async def search(self, query: SearchQuery) -> Searched:
+        """Search for one."""
+        return await super().search(query._replace(limit=1))
+
+
+async def test_a_search_that_breaks_off_goes_on_with_the_next_page(tmp_path: Path) -> None:
+    """Nothing is missing, so it is not partial."""
+    async with remembering(tmp_path) as (scene, _):
+        assert scene.history is not None
+        store = _Hasty(tmp_path)
+        hasty = Scene(Remembered(store, scene.history.flusher))
+        for n in range(5):
+            hasty.receive(message(f"m{n}", "sol", at=NOON + n))
+        assert await hasty.pages("sol") == [["m4"], ["m3"], ["m2"], ["m1"], ["m0"]]
+        assert not (await hasty.page("sol")).is_partial
+        await store.close()
 
 
 async def test_too_many_searches_at_once_are_refused(tmp_path: Path) -> None:

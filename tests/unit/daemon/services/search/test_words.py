@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from daemon.errors import ApiError
-from daemon.history.alphabet import Alphabet
-from daemon.services.search.words import MOST_WORDS, Matcher, words_of
+from daemon.history.alphabet import Alphabet, Matcher
+from daemon.services.search.words import MOST_WORDS, words_of
 
 ALPHABET = Alphabet()
 
