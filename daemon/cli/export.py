@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.auth.api_keys import new_key
 from daemon.auth.scopes import Scope as AuthScope
 from daemon.cli.texts import CommandError, note, out
+from daemon.history.spill import FOLDER as SPILL
 from daemon.history.sqlite import FILE as HISTORY, SqliteHistory
 from daemon.services.people.addresses import Addresses
 from daemon.services.people.exports import Room, Scope, Writer, check_person
@@ -80,6 +81,8 @@ async def _alone(
         await history.ready()
     else:
         note(f"there is no {HISTORY} and no daemon that runs: no messages are in it")
+    if any(desk.settings.data_dir.glob(f"{SPILL}/*")):
+        note(f"what waits in {SPILL} is not in it: start the daemon, then export again")
     try:
         past = Past(history) if history is not None else None
         records = await SqliteSessionStore(desk.database).load()

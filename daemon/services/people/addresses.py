@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from daemon.storage import device_store
 from sessions.ids import LID, USER, ChatRef, SessionKey
+from sessions.models import Contact
 from sessions.provider import scrubbing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from daemon.history.models import StoredChat
+    from daemon.history.port import HistoryStore
     from daemon.services.people.past import Past
     from daemon.storage.database import Database
     from sessions.manager.memory import Memory
@@ -55,8 +60,17 @@ class Addresses:
             contact = self._memory.contacts.look(key, jid)
             for known in (row, contact):
                 found |= {known.pn or "", known.lid or ""} if known is not None else set()
-        stored = await self._past.store.chat(ref) if self._past is not None else None
-        return found | ({stored.pn or "", stored.lid or ""} if stored is not None else set())
+        if self._past is not None:
+            found |= await _in_history(self._past.store, ref)
+        return found
+
+
+async def _in_history(store: HistoryStore, ref: ChatRef) -> set[str]:
+    chat = await store.chat(ref)
+    contacts = await store.contacts_of(ref.key, [ref.jid])
+    names: list[StoredChat | Contact] = [] if chat is None else [chat]
+    names += [msgspec.json.decode(contact.body, type=Contact) for contact in contacts]
+    return {address for name in names for address in (name.pn, name.lid) if address}
 
 
 def _in_folder(folder: Path, jid: str) -> set[str]:

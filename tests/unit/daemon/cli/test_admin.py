@@ -170,6 +170,21 @@ async def test_a_login_link_signs_in_as_a_member(at: tuple[str, str], data_dir: 
     await database.close()
 
 
+def test_an_export_without_a_daemon_tells_what_it_lacks(
+    at: tuple[str, str], data_dir: Path, tmp_path: Path
+) -> None:
+    """What waits to be written, and messages where there is no history."""
+    first = zapd("export", str(tmp_path / "one.zip"), *at)
+    assert (first.code, "history-spill" in first.err) == (0, False)
+    assert "no messages are in it" in first.err
+    spill = data_dir / "history-spill"
+    spill.mkdir(mode=0o700)
+    spill.joinpath("0.frames").write_bytes(b"waits")
+    second = zapd("export", str(tmp_path / "two.zip"), *at)
+    assert second.code == 0
+    assert "what waits in history-spill is not in it" in second.err
+
+
 @pytest.mark.parametrize(
     ("words", "code", "hint"),
     [
