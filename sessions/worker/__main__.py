@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 
 from sessions.models import ProviderName
 from sessions.worker.host import WorkerHost, load_factory
@@ -22,6 +23,8 @@ EXIT_TOO_SLOW = 70  # EX_SOFTWARE
 EXIT_CANNOT_START = 78  # EX_CONFIG
 #: Seconds from the daemon's death to ours, whatever the core does: longer than its own drain.
 DRAIN_DEADLINE = 12.0
+#: Half a second at most; a shell that has printed all that it will needs a millisecond.
+REAP_TRIES, REAP_SECONDS = 50, 0.01
 PARENT_SECONDS = 1.0  # how often the thread looks whether the daemon lives, if the loop cannot
 
 
@@ -38,6 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     except (ImportError, OSError) as error:
         logging.getLogger("zapd.worker").critical("cannot start: %s", error)
         _exit(EXIT_CANNOT_START)
+    _reap()
     asyncio.run(_serve(socket.socket(fileno=arguments.fd)))
     _exit(0)
 
@@ -47,6 +51,17 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--provider", choices=[p.value for p in ProviderName], required=True)
     return parser.parse_args(argv)
+
+
+def _reap() -> None:
+    """Wait for what a library began while it was imported: neonize leaves its `uname -a` behind."""
+    for _ in range(REAP_TRIES):
+        try:
+            ended, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:  # there is none
+            return
+        if not ended:
+            time.sleep(REAP_SECONDS)
 
 
 async def _serve(pipe: socket.socket) -> None:

@@ -176,7 +176,6 @@ def _report(moments: list[Moment], seconds: float, renewed: int) -> Report:
         f"{moments[-1].times} times after the warm-up; the spread is over {len(moments)} looks.",
         "end, start: medians of the last and the first quarter of the looks;",
         "peaks: the most of the second half of them ÷ (children: -) the most of the first.",
-        "A worker's children are shells that neonize starts when it is imported and never waits for.",
     ]
     return Report("Starts, stops and reconnects of sessions", figures, notes)
 

@@ -399,6 +399,12 @@ async def test_stop_and_start_in_one_worker(
     await connected.event(e.Connected)
 
 
+async def test_a_worker_has_no_children(worker: Worker, tmp_path: Path) -> None:
+    """neonize's import starts two shells, and does not wait for them."""
+    await worker.start(tmp_path)
+    assert worker.children() == []
+
+
 async def test_the_pairing_phase_ends_with_its_process(worker: Worker, tmp_path: Path) -> None:
     """The core cannot leave it; a stop returns at once, and the worker ends by itself."""
     await worker.start(tmp_path)

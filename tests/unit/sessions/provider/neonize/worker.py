@@ -104,6 +104,11 @@ class Worker:
         """Ask for a sign of life, with which comes what was counted."""
         self._writer.write(wire.encode(wire.Ping(number=1)))
 
+    def children(self) -> list[str]:
+        """Return the process ids of its own processes, those that ended and were not waited for too."""
+        threads = Path(f"/proc/{self._process.pid}/task").iterdir()
+        return [pid for one in threads for pid in (one / "children").read_text().split()]
+
     async def is_idle(self) -> None:
         """Wait until the process has used no processor time for a while."""
         used, before = -1.0, -2.0
