@@ -327,6 +327,15 @@ def rewrite_head(head: bytes, *, without: str | None = None, **fields: object) -
     return msgspec.json.encode(values)[:-1]
 
 
+class _Sent(msgspec.Struct):
+    sender: str
+
+
+def sender_of(head: bytes) -> str:
+    """Return who wrote the message of a head."""
+    return msgspec.json.decode(head + b"}", type=_Sent).sender
+
+
 class _Quoted(msgspec.Struct):
     sender: str | None = None
 

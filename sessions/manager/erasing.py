@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sessions.ids import ChatRef, SessionKey, jid_kind, jid_user
-from sessions.models import without_quote
+from sessions.models import sender_of, without_quote
 
 if TYPE_CHECKING:
     from sessions.cache.messages import Entry
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 #: Chats whose messages are looked through before others get a turn.
 _AT_ONCE = 50
-
-
-class _Sender(msgspec.Struct):
-    sender: str
 
 
 class Eraser:
@@ -63,7 +59,7 @@ class Eraser:
         last = row.last if row is not None else None
         entries = held if last is None or last in held else [*held, last]
         for entry in [entry for entry in entries if self._names(entry)]:
-            if sender_of(entry) in self._jids:
+            if sender_of(entry.head) in self._jids:
                 self._memory.messages.remove(entry)
                 self.counts["messages"] += 1
                 if row is not None and row.last is entry:
@@ -86,8 +82,3 @@ class Eraser:
         tail = msgspec.structs.replace(entry.tail, reactions=left)
         self._memory.messages.change(entry, tail, head)
         self.counts["quotations"] += 1
-
-
-def sender_of(entry: Entry) -> str:
-    """Return who wrote a message."""
-    return msgspec.json.decode(entry.head + b"}", type=_Sender).sender

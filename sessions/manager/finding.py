@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from sessions import events as e, ids
 from sessions.cache.messages import Entry
 from sessions.ids import ChatRef, SessionKey
 from sessions.manager.memory import Memory
 from sessions.manager.past import AtHand, nothing
+from sessions.models import sender_of
 
 
 class Finder:
@@ -79,10 +78,5 @@ class Finder:
 
 def _derived_id(entry: Entry) -> str:
     """Return the id that a message of ours has for whoever knows only WhatsApp's id of it."""
-    sender = msgspec.json.decode(entry.head + b"}", type=_Sender).sender
-    chat = entry.chat
-    return ids.inbound_message_id(chat.session, chat.jid, sender, entry.tail.wa_id or "")
-
-
-class _Sender(msgspec.Struct):
-    sender: str
+    chat, wa_id = entry.chat, entry.tail.wa_id or ""
+    return ids.inbound_message_id(chat.session, chat.jid, sender_of(entry.head), wa_id)

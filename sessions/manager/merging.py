@@ -7,13 +7,11 @@ said of the old one, and may remember the alias for the next start.
 
 from __future__ import annotations
 
-import msgspec
-
 from sessions.cache.chats import ChatRow
 from sessions.ids import ChatRef
 from sessions.manager.memory import Memory
 from sessions.manager.publish import Publisher
-from sessions.models import rewrite_head
+from sessions.models import rewrite_head, sender_of
 from sessions.ports import Annotations, KnownChats
 
 
@@ -87,11 +85,7 @@ def _join(row: ChatRow, old: ChatRow) -> None:
         row.evicted_before = max(old.evicted_before, row.evicted_before or 0)
 
 
-class _Sender(msgspec.Struct):
-    sender: str
-
-
 def _readdress(head: bytes, old: ChatRef, new: ChatRef) -> bytes:
     """Return a head that names the new chat, and the person by the new address."""
-    sender = msgspec.json.decode(head + b"}", type=_Sender).sender
+    sender = sender_of(head)
     return rewrite_head(head, chat=new.id, sender=new.jid if sender == old.jid else sender)

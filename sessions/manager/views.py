@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-import msgspec
-
 from sessions.cache.chats import ChatPage, ChatQuery, ChatRow
 from sessions.cache.messages import Entry, Window
 from sessions.errors import ChatNotFound, MessageNotFound
 from sessions.ids import ChatRef
 from sessions.manager.memory import Memory
-from sessions.models import Contact
+from sessions.models import Contact, sender_of
 from sessions.ports import Clock
 
 NO_MESSAGE = "There is no such message, or it left the memory."
@@ -35,10 +33,6 @@ class Unread(NamedTuple):
 
     sender: str
     wa_id: str
-
-
-class _Sender(msgspec.Struct):
-    sender: str
 
 
 class Views:
@@ -121,8 +115,6 @@ def page_of(
 def unread_among(newest: list[Entry], row: ChatRow) -> list[Unread]:
     """Return the newest inbound messages, as many as the chat counts as unread."""
     inbound = [entry for entry in newest if not entry.from_me and entry.tail.wa_id]
-    return [Unread(_sender(entry), entry.tail.wa_id or "") for entry in inbound[: row.unread]]
-
-
-def _sender(entry: Entry) -> str:
-    return msgspec.json.decode(entry.head + b"}", type=_Sender).sender
+    return [
+        Unread(sender_of(entry.head), entry.tail.wa_id or "") for entry in inbound[: row.unread]
+    ]

@@ -22,7 +22,7 @@ from sessions.cache.chats import ChatRow
 from sessions.cache.messages import Entry
 from sessions.ids import ChatRef, SessionKey, jid_kind
 from sessions.manager.memory import Memory
-from sessions.models import Contact, iso, splice
+from sessions.models import Contact, iso, sender_of, splice
 
 T = TypeVar("T")
 PAGE = 500
@@ -145,7 +145,7 @@ class Source:
                     for _, stored in page
                     if by is None or stored.sender in by
                 ]
-        for entries in _pages(e for e in held.values() if by is None or sender_of(e) in by):
+        for entries in _pages(e for e in held.values() if by is None or sender_of(e.head) in by):
             yield [entry.render() for entry in entries]
 
     def _held(self, ref: ChatRef) -> list[Entry]:
@@ -174,15 +174,6 @@ class _Seen:
         number = chat_hash(name)
         place = bisect_left(self._hashes, number)
         return place < len(self._hashes) and self._hashes[place] == number
-
-
-class _Sender(msgspec.Struct):
-    sender: str
-
-
-def sender_of(entry: Entry) -> str:
-    """Return who wrote a message."""
-    return msgspec.json.decode(entry.head + b"}", type=_Sender).sender
 
 
 def _rendered(stored: StoredMessage, entry: Entry | None) -> bytes:
